@@ -1,0 +1,78 @@
+// swift-tools-version: 6.1
+
+import Foundation
+import PackageDescription
+
+// The processor the kernels are compiled for. By default AVX2 with fused multiply-add, which every
+// x86-64 server since 2013 has. `DFERC_PORTABLE=1 swift build` compiles for plain x86-64 or arm64
+// with a separate multiply and add instead; its results are as exact, but their last bits differ.
+// Every target must carry the same flags, or a kernel inlined into another target would change.
+let isPortable = ProcessInfo.processInfo.environment["DFERC_PORTABLE"] == "1"
+let processorFlags: [SwiftSetting] =
+  isPortable
+  ? [.define("DFERC_PORTABLE")]
+  : [.unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+let settings: [SwiftSetting] =
+  processorFlags + [
+    .swiftLanguageMode(.v6),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+  ]
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(of name: String, using dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests",
+    dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+    exclude: [],
+    swiftSettings: settings)
+}
+
+let package = Package(
+  name: "dferc-dist",
+  products: [.executable(name: "dferc-dist", targets: ["dferc-dist"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    room("TensorCore", ["COpenBLAS"]),
+    room("Autograd", ["TensorCore"]),
+    room("NeuralNet", ["Autograd"]),
+    room("Optimizing", ["TensorCore"]),
+    room("DialogueData", ["TensorCore"]),
+    room("DFERCModel", ["NeuralNet"]),
+    room("MPIKit", ["CMPI"]),
+    room("DataParallel", ["TensorCore", "MPIKit"]),
+    room(
+      "Checkpointing",
+      ["TensorCore", "CZstd", .product(name: "Crypto", package: "swift-crypto")]),
+    room(
+      "Training",
+      [
+        "TensorCore", "Autograd", "NeuralNet", "Optimizing", "DialogueData", "DFERCModel",
+        "MPIKit", "DataParallel", "Checkpointing", "Yams",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    .executableTarget(
+      name: "dferc-dist",
+      dependencies: [
+        "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+
+    .target(
+      name: "TestSupport", dependencies: ["TensorCore"], path: "Tests/TestSupport",
+      swiftSettings: settings),
+  ]
+)

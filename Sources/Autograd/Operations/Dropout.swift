@@ -1,0 +1,35 @@
+import TensorCore
+
+extension Tape {
+  /// Inverted dropout: elements become 0 or are multiplied by `1 / (1 - probability)`.
+  ///
+  /// - Parameters:
+  ///   - x: rows of all dialogues, [N, width].
+  ///   - layer: the place in the model, which has masks of its own.
+  ///   - dialogues: which rows belong to which dialogue.
+  ///   - randomness: of this step; nil where nothing is dropped, as in evaluation.
+  public func dropout(
+    _ x: Variable, layer: Dropout, dialogues: RowGroups, randomness: Dropout.Randomness?
+  ) -> Variable {
+    guard let randomness else { return x }
+    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let mask = arena.tensor(rows: x.value.rows, columns: x.value.columns)
+    layer.fill(mask, dialogues: dialogues, randomness: randomness, workers: workers)
+    Elementwise.multiply(x.value, mask, into: y.value, accumulate: false, workers: workers)
+    record(DropoutOperation(x: x, y: y, mask: mask))
+    return y
+  }
+}
+
+private struct DropoutOperation: Operation {
+  let x: Variable
+  let y: Variable
+  let mask: Tensor
+
+  func backward(on tape: Tape) {
+    guard let dy = y.gradient else { return }
+    tape.contribute(to: x) { dx, accumulate in
+      Elementwise.multiply(dy, mask, into: dx, accumulate: accumulate, workers: tape.workers)
+    }
+  }
+}

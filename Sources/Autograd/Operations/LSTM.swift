@@ -1,0 +1,111 @@
+import TensorCore
+
+/// The weights of one direction of an LSTM as variables, laid out as in PyTorch's `nn.LSTM`.
+public struct LSTMWeights: BitwiseCopyable {
+  let input: Variable
+  let recurrent: Variable
+  let inputBias: Variable
+  let recurrentBias: Variable
+
+  /// - Parameters:
+  ///   - input: W_ih, [4H, D].
+  ///   - recurrent: W_hh, [4H, H].
+  ///   - inputBias: b_ih, [1, 4H].
+  ///   - recurrentBias: b_hh, [1, 4H].
+  public init(input: Variable, recurrent: Variable, inputBias: Variable, recurrentBias: Variable) {
+    self.input = input
+    self.recurrent = recurrent
+    self.inputBias = inputBias
+    self.recurrentBias = recurrentBias
+  }
+
+  fileprivate var values: LSTMDirection.Weights {
+    LSTMDirection.Weights(
+      input: input.value, recurrent: recurrent.value, inputBias: inputBias.value,
+      recurrentBias: recurrentBias.value)
+  }
+}
+
+extension Tape {
+  /// A bidirectional LSTM over each group of rows, (21).
+  ///
+  /// - Parameters:
+  ///   - x: packed rows, [N, D].
+  ///   - groups: the rows of each sequence.
+  ///   - forward: the weights of the reading direction.
+  ///   - reverse: the weights of the opposite direction.
+  /// - Returns: the hidden states of both directions side by side, [N, 2H].
+  public func bidirectionalLSTM(
+    _ x: Variable, groups: RowGroups, forward: LSTMWeights, reverse: LSTMWeights
+  ) -> Variable {
+    let hidden = forward.recurrent.value.columns
+    let y = makeVariable(rows: x.value.rows, columns: 2 * hidden)
+    let order = TimeMajor(groups, arena: arena)
+    func direction(reverse: Bool) -> LSTMDirection {
+      LSTMDirection(
+        reverse: reverse, order: order, inputWidth: x.value.columns, hiddenWidth: hidden,
+        arena: arena)
+    }
+    let operation = LSTMOperation(
+      x: x, y: y, forward: direction(reverse: false), reverse: direction(reverse: true),
+      forwardWeights: forward, reverseWeights: reverse)
+    operation.forward(on: self)
+    record(operation)
+    return y
+  }
+}
+
+private struct LSTMOperation: Operation {
+  let x: Variable
+  let y: Variable
+  let forward: LSTMDirection
+  let reverse: LSTMDirection
+  let forwardWeights: LSTMWeights
+  let reverseWeights: LSTMWeights
+
+  private var hiddenWidth: Int { y.value.columns / 2 }
+
+  func forward(on tape: Tape) {
+    let first = PanelMatrix(packingTransposeOf: forwardWeights.recurrent.value, arena: tape.arena)
+    let second = PanelMatrix(packingTransposeOf: reverseWeights.recurrent.value, arena: tape.arena)
+    tape.workers.both {
+      forward.forward(
+        x.value, forwardWeights.values, packedRecurrent: first, into: y.value, firstColumn: 0)
+    } _: {
+      reverse.forward(
+        x.value, reverseWeights.values, packedRecurrent: second, into: y.value,
+        firstColumn: hiddenWidth)
+    }
+  }
+
+  func backward(on tape: Tape) {
+    guard let dy = y.gradient else { return }
+    let first = PanelMatrix(packing: forwardWeights.recurrent.value, arena: tape.arena)
+    let second = PanelMatrix(packing: reverseWeights.recurrent.value, arena: tape.arena)
+    tape.workers.both {
+      forward.backward(dy, packedRecurrent: first, firstColumn: 0)
+    } _: {
+      reverse.backward(dy, packedRecurrent: second, firstColumn: hiddenWidth)
+    }
+    contribute(forward, forwardWeights, on: tape)
+    contribute(reverse, reverseWeights, on: tape)
+  }
+
+  private func contribute(_ direction: LSTMDirection, _ weights: LSTMWeights, on tape: Tape) {
+    tape.contribute(to: weights.input) { gradient, accumulate in
+      direction.inputWeightGradient(into: gradient, accumulate: accumulate)
+    }
+    tape.contribute(to: weights.recurrent) { gradient, accumulate in
+      direction.recurrentWeightGradient(into: gradient, accumulate: accumulate, arena: tape.arena)
+    }
+    tape.contribute(to: weights.inputBias) { gradient, accumulate in
+      direction.biasGradient(into: gradient, accumulate: accumulate)
+    }
+    tape.contribute(to: weights.recurrentBias) { gradient, accumulate in
+      direction.biasGradient(into: gradient, accumulate: accumulate)
+    }
+    tape.contribute(to: x) { dx, accumulate in
+      direction.inputGradient(weights.values, into: dx, accumulate: accumulate)
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import TensorCore
+
+// Operations that end in a part of the loss. Each returns a sum over rows as `Double` and takes
+// `weight`, the derivative of the whole loss by that sum.
+
+extension Tape {
+  /// The sum over rows of the cross-entropy between logits and labels, (13) and (24).
+  ///
+  /// - Parameters:
+  ///   - logits: [N, K].
+  ///   - labels: the true class of every row, 0 ..< K.
+  ///   - weight: the derivative of the loss by the sum.
+  /// - Returns: the sum, and the softmax of the logits, [N, K].
+  public func crossEntropy(
+    _ logits: Variable, labels: UnsafeBufferPointer<Int>, weight: Float
+  ) -> (sum: Double, probabilities: Tensor) {
+    let probabilities = arena.tensor(rows: logits.value.rows, columns: logits.value.columns)
+    let sum = Classification.crossEntropyForward(
+      logits.value, labels: labels, probabilities: probabilities)
+    record(
+      CrossEntropyOperation(
+        logits: logits, labels: labels, weight: weight, probabilities: probabilities))
+    return (sum, probabilities)
+  }
+
+  /// The sum of squared differences from a constant target, (14).
+  public func squaredError(_ x: Variable, target: Tensor, weight: Float) -> Double {
+    record(SquaredErrorOperation(x: x, target: target, weight: weight))
+    return Classification.squaredErrorForward(x.value, target: target)
+  }
+
+  /// The sum over rows of `max(mean (R_label - x)^2 - margin, 0)`, (19), with R constant.
+  public func prototypeMargin(
+    _ x: Variable, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, margin: Float,
+    weight: Float
+  ) -> Double {
+    let isActive = arena.tensor(rows: x.value.rows, columns: 1)
+    let sum = Prototypes.marginForward(
+      x.value, labels: labels, prototypes: prototypes, margin: margin, isActive: isActive)
+    record(
+      PrototypeMarginOperation(
+        x: x, labels: labels, prototypes: prototypes, isActive: isActive, weight: weight))
+    return sum
+  }
+
+  /// The sum over anchors of the contrastive loss, (3) and (5).
+  ///
+  /// - Parameters:
+  ///   - rows: one variable for each modality, [N, width].
+  ///   - dialogues: rows of different dialogues never meet.
+  ///   - contrast: positives, temperature and reduction.
+  ///   - weight: the derivative of the loss by the sum.
+  public func contrastive(
+    _ rows: VariableList, dialogues: RowGroups, contrast: Contrast, weight: Float
+  ) -> Double {
+    let blocks = arena.allocate(Contrast.Block.self, count: dialogues.count)
+    var sum = 0.0
+    for index in 0..<dialogues.count {
+      let range = dialogues.rows(of: index)
+      let block = contrast.makeBlock(rows: range, arena: arena, width: rows[0].value.columns) {
+        UnsafePointer(rows[$0].value.row($1))
+      }
+      sum += contrast.forward(block, utterances: range.count)
+      blocks.initializeElement(at: index, to: block)
+    }
+    record(
+      ContrastiveOperation(
+        rows: rows, dialogues: dialogues, contrast: contrast, blocks: blocks, weight: weight))
+    return sum
+  }
+
+  /// The inner product with a constant, `sum of x * direction`: the loss of a gradient check.
+  public func projection(_ x: Variable, onto direction: Tensor) -> Double {
+    precondition(x.value.hasShape(of: direction), "shapes differ")
+    record(ProjectionOperation(x: x, direction: direction))
+    var sum = 0.0
+    for index in 0..<x.value.count {
+      sum += Double(x.value.pointer[index]) * Double(direction.pointer[index])
+    }
+    return sum
+  }
+}
+
+private struct CrossEntropyOperation: Operation {
+  let logits: Variable
+  let labels: UnsafeBufferPointer<Int>
+  let weight: Float
+  let probabilities: Tensor
+
+  func backward(on tape: Tape) {
+    tape.contribute(to: logits) { gradient, accumulate in
+      Classification.crossEntropyBackward(
+        probabilities, labels: labels, weight: weight, into: gradient, accumulate: accumulate)
+    }
+  }
+}
+
+private struct SquaredErrorOperation: Operation {
+  let x: Variable
+  let target: Tensor
+  let weight: Float
+
+  func backward(on tape: Tape) {
+    tape.contribute(to: x) { dx, accumulate in
+      Classification.squaredErrorBackward(
+        x.value, target: target, weight: weight, into: dx, accumulate: accumulate)
+    }
+  }
+}
+
+private struct PrototypeMarginOperation: Operation {
+  let x: Variable
+  let labels: UnsafeBufferPointer<Int>
+  let prototypes: Tensor
+  let isActive: Tensor
+  let weight: Float
+
+  func backward(on tape: Tape) {
+    tape.contribute(to: x) { dx, accumulate in
+      Prototypes.marginBackward(
+        x.value, labels: labels, prototypes: prototypes, isActive: isActive, weight: weight,
+        into: dx, accumulate: accumulate)
+    }
+  }
+}
+
+private struct ContrastiveOperation: Operation {
+  let rows: VariableList
+  let dialogues: RowGroups
+  let contrast: Contrast
+  let blocks: UnsafeMutableBufferPointer<Contrast.Block>
+  let weight: Float
+
+  func backward(on tape: Tape) {
+    let gradients = tape.arena.allocate(Tensor.self, count: rows.count)
+    for (modality, x) in rows.enumerated() {
+      gradients.initializeElement(
+        at: modality, to: tape.arena.tensor(rows: x.value.rows, columns: x.value.columns))
+    }
+    for index in 0..<dialogues.count {
+      contrast.backward(
+        blocks[index], rows: dialogues.rows(of: index), weight: weight, arena: tape.arena
+      ) { modality, row, gradient in
+        gradients[modality].row(row).update(from: gradient, count: gradients[modality].columns)
+      }
+    }
+    for (modality, x) in rows.enumerated() {
+      tape.contribute(to: x) { dx, accumulate in
+        Elementwise.add(gradients[modality], into: dx, accumulate: accumulate)
+      }
+    }
+  }
+}
+
+private struct ProjectionOperation: Operation {
+  let x: Variable
+  let direction: Tensor
+
+  func backward(on tape: Tape) {
+    tape.contribute(to: x) { dx, accumulate in
+      Elementwise.add(direction, into: dx, accumulate: accumulate)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import TensorCore
+
+/// A differentiable operation as the tape keeps it: its inputs, its output and what it saved.
+///
+/// Operations are trivial values, which the tape stores in the step's arena, so that recording one
+/// does not touch the heap.
+public protocol Operation: BitwiseCopyable {
+  /// Adds this operation's contribution to the gradients of its inputs.
+  func backward(on tape: Tape)
+
+  /// Loads an operation of this type from the arena and runs ``backward(on:)``.
+  static func runBackward(_ operation: UnsafeRawPointer, on tape: Tape)
+}
+
+extension Operation {
+  /// Loads an operation of this type from the arena and runs ``backward(on:)``.
+  public static func runBackward(_ operation: UnsafeRawPointer, on tape: Tape) {
+    operation.assumingMemoryBound(to: Self.self).pointee.backward(on: tape)
+  }
+}
+
+/// The record of one forward pass, from which the backward pass is run.
+///
+/// Operations are methods of the tape, declared in extensions: each computes its result at once and
+/// records what the backward pass needs. The loss is not a variable: every operation that ends in
+/// a part of it returns that part as `Double` and takes the part's weight in the loss, so
+/// ``backward()`` needs no seed.
+public final class Tape {
+  private struct Entry {
+    let operation: UnsafeRawPointer
+    let type: any Operation.Type
+  }
+
+  /// Memory for this pass.
+  public let arena: StepArena
+  /// The threads of this rank.
+  public let workers: Workers
+  /// Whether a backward pass will follow.
+  public private(set) var isRecording = true
+  private var entries: [Entry] = []
+
+  /// A tape whose tensors live in `arena`.
+  public init(arena: StepArena, workers: Workers = .single) {
+    self.arena = arena
+    self.workers = workers
+  }
+
+  /// Forgets everything; all variables of the last pass become invalid.
+  ///
+  /// - Parameter recording: whether the next pass will be differentiated.
+  public func reset(recording: Bool) {
+    entries.removeAll(keepingCapacity: true)
+    arena.reset()
+    isRecording = recording
+  }
+
+  /// An uninitialised variable, differentiated if this pass is.
+  public func makeVariable(rows: Int, columns: Int) -> Variable {
+    let slot = isRecording ? arena.store(GradientSlot()) : nil
+    return Variable(arena.tensor(rows: rows, columns: columns), slot: slot)
+  }
+
+  /// A list of variables, made one by one.
+  public func list(count: Int, _ make: (Int) throws -> Variable) rethrows -> VariableList {
+    let variables = arena.allocate(Variable.self, count: count)
+    for index in 0..<count { variables.initializeElement(at: index, to: try make(index)) }
+    return VariableList(variables)
+  }
+
+  /// Adds an operation to the record of this pass.
+  public func record<Recorded: Operation>(_ operation: @autoclosure () -> Recorded) {
+    guard isRecording else { return }
+    entries.append(
+      Entry(operation: UnsafeRawPointer(arena.store(operation())), type: Recorded.self))
+  }
+
+  /// Runs the operations from the last to the first.
+  public func backward() {
+    precondition(isRecording, "the pass was not recorded")
+    for entry in entries.reversed() { entry.type.runBackward(entry.operation, on: self) }
+  }
+
+  /// Hands the gradient of a variable to `write`, unless nothing depends on it.
+  ///
+  /// - Parameters:
+  ///   - variable: an input of an operation.
+  ///   - write: writes the gradient, or adds to it where the second argument is true.
+  public func contribute(
+    to variable: Variable, _ write: (_ gradient: Tensor, _ accumulate: Bool) -> Void
+  ) {
+    guard let slot = variable.slot else { return }
+    let pointer =
+      slot.pointee.pointer
+      ?? arena.tensor(rows: variable.value.rows, columns: variable.value.columns).pointer
+    write(
+      Tensor(pointer, rows: variable.value.rows, columns: variable.value.columns),
+      slot.pointee.isWritten)
+    slot.pointee.pointer = pointer
+    slot.pointee.isWritten = true
+  }
+}

@@ -1,0 +1,213 @@
+/// One direction of a long short-term memory over packed dialogues, forward and backward.
+///
+/// ```
+/// [i f g o] = x W_ih^T + b_ih + h' W_hh^T + b_hh      i, f, o through sigmoid, g through tanh
+/// c = f c' + i g
+/// h = o tanh(c)
+/// ```
+/// with h' and c' from the step before, zero at the first. The layout of the weights and the order
+/// of the gates are those of PyTorch's `nn.LSTM`. N rows, D input width, H hidden width.
+public struct LSTMDirection: BitwiseCopyable {
+  /// The weights of one direction.
+  public struct Weights: BitwiseCopyable {
+    let input: Tensor
+    let recurrent: Tensor
+    let inputBias: Tensor
+    let recurrentBias: Tensor
+
+    /// - Parameters:
+    ///   - input: W_ih, [4H, D].
+    ///   - recurrent: W_hh, [4H, H].
+    ///   - inputBias: b_ih, [1, 4H].
+    ///   - recurrentBias: b_hh, [1, 4H].
+    public init(input: Tensor, recurrent: Tensor, inputBias: Tensor, recurrentBias: Tensor) {
+      precondition(
+        input.rows == recurrent.rows && recurrent.rows == 4 * recurrent.columns,
+        "LSTM weights [\(input.rows), \(input.columns)] and "
+          + "[\(recurrent.rows), \(recurrent.columns)] do not belong together")
+      self.input = input
+      self.recurrent = recurrent
+      self.inputBias = inputBias
+      self.recurrentBias = recurrentBias
+    }
+  }
+
+  let order: TimeMajor
+  let rows: UnsafeMutableBufferPointer<Int>
+  let inputs: Tensor  // [N, D], time-major
+  let gates: Tensor  // [N, 4H]: sums, then activations, then in the backward pass their gradients
+  let cells: Tensor  // [N, H]
+  let cellTangents: Tensor  // [N, H], tanh(c)
+  let hidden: Tensor  // [N, H]
+  let scratch: Tensor  // [widest step, 2H]: gradients carried from step to step
+
+  private var hiddenWidth: Int { hidden.columns }
+
+  /// Reserves what both passes need.
+  public init(
+    reverse: Bool, order: TimeMajor, inputWidth: Int, hiddenWidth: Int, arena: StepArena
+  ) {
+    self.order = order
+    rows = reverse ? order.reverseRows : order.forwardRows
+    let count = order.rowCount
+    inputs = arena.tensor(rows: count, columns: inputWidth)
+    gates = arena.tensor(rows: count, columns: 4 * hiddenWidth)
+    cells = arena.tensor(rows: count, columns: hiddenWidth)
+    cellTangents = arena.tensor(rows: count, columns: hiddenWidth)
+    hidden = arena.tensor(rows: count, columns: hiddenWidth)
+    let widest = order.stepCount == 0 ? 0 : order.positions(of: 0).count
+    scratch = arena.tensor(rows: 2 * widest, columns: hiddenWidth)
+  }
+
+  /// Computes h for every row and writes it into columns `firstColumn ..< firstColumn + H`.
+  ///
+  /// - Parameters:
+  ///   - x: packed rows, [N, D].
+  ///   - weights: of this direction.
+  ///   - packedRecurrent: W_hh transposed into panels, depth H.
+  ///   - output: packed rows, at least `firstColumn + H` wide.
+  ///   - firstColumn: where this direction's half begins.
+  public func forward(
+    _ x: Tensor, _ weights: Weights, packedRecurrent: PanelMatrix, into output: Tensor,
+    firstColumn: Int
+  ) {
+    TimeMajor.gather(x, rows: rows, into: inputs)
+    Elementwise.broadcastRow(weights.inputBias, into: gates)
+    for row in 0..<gates.rows {
+      Elementwise.add(
+        weights.recurrentBias, into: gates.rows(row..<row + 1), accumulate: true)
+    }
+    MatrixProduct.multiply(inputs, weights.input.transposed, into: gates, accumulate: true)
+    for step in 0..<order.stepCount {
+      let positions = order.positions(of: step)
+      if step > 0 {
+        packedRecurrent.multiply(
+          hidden.rows(precedingRows(of: positions, step: step)), into: gates.rows(positions),
+          accumulate: true)
+      }
+      for offset in 0..<positions.count {
+        let previous = step == 0 ? nil : cells.row(order.starts[step - 1] + offset)
+        activate(positions.lowerBound + offset, previousCell: previous)
+      }
+    }
+    TimeMajor.scatter(hidden, rows: rows, into: output, firstColumn: firstColumn)
+  }
+
+  /// The rows of the step before that go on into this step.
+  private func precedingRows(of positions: Range<Int>, step: Int) -> Range<Int> {
+    let start = order.starts[step - 1]
+    return start..<start + positions.count
+  }
+
+  private func activate(_ row: Int, previousCell: UnsafeMutablePointer<Float>?) {
+    let width = hiddenWidth
+    let gate = gates.row(row)
+    let cell = cells.row(row)
+    let tangent = cellTangents.row(row)
+    let output = hidden.row(row)
+    forEachVector(count: width) { start, length in
+      let i = SIMD8(gate + start, length: length).logistic
+      let f = SIMD8(gate + width + start, length: length).logistic
+      let g = SIMD8(gate + 2 * width + start, length: length).hyperbolicTangent
+      let o = SIMD8(gate + 3 * width + start, length: length).logistic
+      var c = i * g
+      if let previousCell { c = c.adding(f, times: SIMD8(previousCell + start, length: length)) }
+      let t = c.hyperbolicTangent
+      i.store(gate + start, length: length)
+      f.store(gate + width + start, length: length)
+      g.store(gate + 2 * width + start, length: length)
+      o.store(gate + 3 * width + start, length: length)
+      c.store(cell + start, length: length)
+      t.store(tangent + start, length: length)
+      (o * t).store(output + start, length: length)
+    }
+  }
+
+  /// Turns the gradient of h into the gradients of the gates, from which the gradients of the
+  /// weights and of x follow.
+  ///
+  /// - Parameters:
+  ///   - outputGradient: packed rows; this direction reads columns from `firstColumn` on.
+  ///   - packedRecurrent: W_hh as it is stored, in panels, depth 4H.
+  ///   - firstColumn: where this direction's half begins.
+  public func backward(
+    _ outputGradient: Tensor, packedRecurrent: PanelMatrix, firstColumn: Int
+  ) {
+    guard order.stepCount > 0 else { return }
+    let widest = order.positions(of: 0).count
+    let hiddenCarry = scratch.rows(0..<widest)
+    let cellCarry = scratch.rows(widest..<2 * widest)
+    scratch.fill(0)
+    for step in (0..<order.stepCount).reversed() {
+      let positions = order.positions(of: step)
+      for offset in 0..<positions.count {
+        let row = positions.lowerBound + offset
+        differentiate(
+          row, outputGradient: outputGradient.row(rows[row]) + firstColumn,
+          hiddenCarry: hiddenCarry.row(offset), cellCarry: cellCarry.row(offset),
+          previousCell: step == 0 ? nil : cells.row(order.starts[step - 1] + offset))
+      }
+      if step > 0 {
+        packedRecurrent.multiply(
+          gates.rows(positions), into: hiddenCarry.rows(0..<positions.count), accumulate: false)
+      }
+    }
+  }
+
+  private func differentiate(
+    _ row: Int, outputGradient: UnsafePointer<Float>, hiddenCarry: UnsafePointer<Float>,
+    cellCarry: UnsafeMutablePointer<Float>, previousCell: UnsafeMutablePointer<Float>?
+  ) {
+    let width = hiddenWidth
+    let gate = gates.row(row)
+    let tangent = cellTangents.row(row)
+    let one = SIMD8<Float>(repeating: 1)
+    forEachVector(count: width) { start, length in
+      let i = SIMD8(gate + start, length: length)
+      let f = SIMD8(gate + width + start, length: length)
+      let g = SIMD8(gate + 2 * width + start, length: length)
+      let o = SIMD8(gate + 3 * width + start, length: length)
+      let t = SIMD8(tangent + start, length: length)
+      let dh =
+        SIMD8(outputGradient + start, length: length) + SIMD8(hiddenCarry + start, length: length)
+      let dc = SIMD8(cellCarry + start, length: length).adding(dh * o, times: one - t * t)
+      let before =
+        previousCell.map { SIMD8($0 + start, length: length) } ?? SIMD8<Float>(repeating: 0)
+      (dc * g * i * (one - i)).store(gate + start, length: length)
+      (dc * before * f * (one - f)).store(gate + width + start, length: length)
+      (dc * i * (one - g * g)).store(gate + 2 * width + start, length: length)
+      (dh * t * o * (one - o)).store(gate + 3 * width + start, length: length)
+      (dc * f).store(cellCarry + start, length: length)
+    }
+  }
+
+  /// `dW_ih = dgates^T x`.
+  public func inputWeightGradient(into gradient: Tensor, accumulate: Bool) {
+    MatrixProduct.multiply(gates.transposed, inputs, into: gradient, accumulate: accumulate)
+  }
+
+  /// `dW_hh = dgates^T h'`, over the rows that have a predecessor.
+  public func recurrentWeightGradient(into gradient: Tensor, accumulate: Bool, arena: StepArena) {
+    let first = order.stepCount == 0 ? 0 : order.positions(of: 0).count
+    let later = gates.rows(first..<gates.rows)
+    let preceding = arena.tensor(rows: later.rows, columns: hiddenWidth)
+    for step in 1..<max(order.stepCount, 1) {
+      let positions = order.positions(of: step)
+      preceding.rows(positions.lowerBound - first..<positions.upperBound - first)
+        .copy(from: hidden.rows(precedingRows(of: positions, step: step)))
+    }
+    MatrixProduct.multiply(later.transposed, preceding, into: gradient, accumulate: accumulate)
+  }
+
+  /// The gradient of either bias, the sum of the gates' gradients over all rows.
+  public func biasGradient(into gradient: Tensor, accumulate: Bool) {
+    Elementwise.sumRows(gates, into: gradient, accumulate: accumulate)
+  }
+
+  /// Adds the gradient of x to packed rows, or writes it; the last of the gradients to be taken.
+  public func inputGradient(_ weights: Weights, into dx: Tensor, accumulate: Bool) {
+    // The memory of the time-major inputs is free once the weight gradients are known.
+    MatrixProduct.multiply(gates, weights.input, into: inputs, accumulate: false)
+    TimeMajor.scatter(inputs, rows: rows, into: dx, accumulate: accumulate)
+  }
+}

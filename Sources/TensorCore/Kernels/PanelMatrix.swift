@@ -1,0 +1,182 @@
+/// A matrix laid out for products with few rows, such as one time step of a recurrence.
+///
+/// A general product library spends its time packing when the left factor has one to eight rows.
+/// Here the right factor [depth, columns] is packed once into panels of 24 columns, and each panel
+/// stays in the first-level cache while all rows pass over it. Every element of a product is one
+/// chain of fused multiply-adds in ascending depth, so the bits of a row do not depend on which
+/// other rows stand in the same product.
+public struct PanelMatrix: BitwiseCopyable {
+  static let panelColumns = 24
+
+  private let pointer: UnsafeMutablePointer<Float>
+  /// The number of rows of the packed matrix.
+  public let depth: Int
+  /// The number of columns of the packed matrix.
+  public let columns: Int
+
+  private var panelCount: Int { Self.panelCount(columns: columns) }
+
+  private static func panelCount(columns: Int) -> Int {
+    (columns + panelColumns - 1) / panelColumns
+  }
+
+  private init(depth: Int, columns: Int, arena: StepArena) {
+    self.depth = depth
+    self.columns = columns
+    pointer =
+      arena.tensor(
+        rows: Self.panelCount(columns: columns), columns: depth * Self.panelColumns
+      ).pointer
+  }
+
+  /// Packs `matrix` as it is stored: depth is its row count.
+  public init(packing matrix: Tensor, arena: StepArena) {
+    self.init(depth: matrix.rows, columns: matrix.columns, arena: arena)
+    for panel in 0..<panelCount {
+      let first = panel * Self.panelColumns
+      let width = min(Self.panelColumns, columns - first)
+      for row in 0..<depth {
+        let target = pointer + (panel * depth + row) * Self.panelColumns
+        target.update(from: matrix.row(row) + first, count: width)
+        (target + width).update(repeating: 0, count: Self.panelColumns - width)
+      }
+    }
+  }
+
+  /// Packs the transpose of `matrix`: depth is its column count.
+  public init(packingTransposeOf matrix: Tensor, arena: StepArena) {
+    self.init(depth: matrix.columns, columns: matrix.rows, arena: arena)
+    for panel in 0..<panelCount {
+      let target = pointer + panel * depth * Self.panelColumns
+      for column in 0..<Self.panelColumns {
+        let sourceRow = panel * Self.panelColumns + column
+        guard sourceRow < columns else {
+          for k in 0..<depth { target[k * Self.panelColumns + column] = 0 }
+          continue
+        }
+        let source = matrix.row(sourceRow)
+        for k in 0..<depth { target[k * Self.panelColumns + column] = source[k] }
+      }
+    }
+  }
+
+  /// Computes `c = a self` or adds it to `c`, for tensors whose rows follow one another.
+  ///
+  /// - Parameters:
+  ///   - a: left factor, [m, depth].
+  ///   - c: result, [m, columns].
+  ///   - accumulate: whether the product is added to what `c` holds.
+  public func multiply(_ a: Tensor, into c: Tensor, accumulate: Bool) {
+    precondition(
+      a.columns == depth && c.columns == columns && a.rows == c.rows,
+      "cannot multiply [\(a.rows), \(a.columns)] by [\(depth), \(columns)]")
+    for panel in 0..<panelCount {
+      let first = panel * Self.panelColumns
+      let output = PanelOutput(
+        pointer: c.pointer + first, stride: columns, width: min(Self.panelColumns, columns - first),
+        accumulate: accumulate)
+      let weights = pointer + panel * depth * Self.panelColumns
+      var row = 0
+      while row &+ 4 <= a.rows {
+        multiplyFourRows(a.row(row), weights, output.advanced(byRows: row))
+        row &+= 4
+      }
+      while row < a.rows {
+        multiplyOneRow(a.row(row), weights, output.advanced(byRows: row))
+        row &+= 1
+      }
+    }
+  }
+
+  @inline(__always)
+  private func multiplyFourRows(
+    _ a: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ output: PanelOutput
+  ) {
+    var sum0 = PanelSum()
+    var sum1 = PanelSum()
+    var sum2 = PanelSum()
+    var sum3 = PanelSum()
+    let a1 = a + depth
+    let a2 = a1 + depth
+    let a3 = a2 + depth
+    var w = weights
+    for k in 0..<depth {
+      let panelRow = PanelSum(loading: w)
+      sum0.add(panelRow, times: a[k])
+      sum1.add(panelRow, times: a1[k])
+      sum2.add(panelRow, times: a2[k])
+      sum3.add(panelRow, times: a3[k])
+      w += Self.panelColumns
+    }
+    output.store(sum0, row: 0)
+    output.store(sum1, row: 1)
+    output.store(sum2, row: 2)
+    output.store(sum3, row: 3)
+  }
+
+  @inline(__always)
+  private func multiplyOneRow(
+    _ a: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ output: PanelOutput
+  ) {
+    var sum = PanelSum()
+    var w = weights
+    for k in 0..<depth {
+      sum.add(PanelSum(loading: w), times: a[k])
+      w += Self.panelColumns
+    }
+    output.store(sum, row: 0)
+  }
+}
+
+/// One row of a panel in three registers.
+private struct PanelSum {
+  var first = SIMD8<Float>(repeating: 0)
+  var second = SIMD8<Float>(repeating: 0)
+  var third = SIMD8<Float>(repeating: 0)
+
+  @inline(__always)
+  init() {}
+
+  @inline(__always)
+  init(loading pointer: UnsafePointer<Float>) {
+    first = SIMD8(loading: pointer)
+    second = SIMD8(loading: pointer + 8)
+    third = SIMD8(loading: pointer + 16)
+  }
+
+  @inline(__always)
+  mutating func add(_ row: PanelSum, times factor: Float) {
+    let factor = SIMD8(repeating: factor)
+    first = first.adding(row.first, times: factor)
+    second = second.adding(row.second, times: factor)
+    third = third.adding(row.third, times: factor)
+  }
+}
+
+/// Where the sums of one panel go.
+private struct PanelOutput {
+  let pointer: UnsafeMutablePointer<Float>
+  let stride: Int
+  let width: Int
+  let accumulate: Bool
+
+  @inline(__always)
+  func advanced(byRows rows: Int) -> PanelOutput {
+    PanelOutput(
+      pointer: pointer + rows * stride, stride: stride, width: width, accumulate: accumulate)
+  }
+
+  @inline(__always)
+  func store(_ sum: PanelSum, row: Int) {
+    let target = pointer + row * stride
+    if width == PanelMatrix.panelColumns {
+      sum.first.store(target, length: 8, accumulate: accumulate)
+      sum.second.store(target + 8, length: 8, accumulate: accumulate)
+      sum.third.store(target + 16, length: 8, accumulate: accumulate)
+    } else {
+      sum.first.store(target, length: min(width, 8), accumulate: accumulate)
+      if width > 8 { sum.second.store(target + 8, length: min(width - 8, 8), accumulate: accumulate) }
+      if width > 16 { sum.third.store(target + 16, length: width - 16, accumulate: accumulate) }
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/// The order in which a recurrence visits packed rows: by time step, long dialogues first.
+///
+/// Step t holds one row of every dialogue that is longer than t. Because dialogues are sorted by
+/// length, the rows of a step are a prefix of the rows of the step before, and everything that a
+/// step needs is contiguous.
+public struct TimeMajor: BitwiseCopyable {
+  /// The packed row that stands at each time-major position, for the reading order.
+  let forwardRows: UnsafeMutableBufferPointer<Int>
+  /// The same for the opposite order: each dialogue from its last utterance to its first.
+  let reverseRows: UnsafeMutableBufferPointer<Int>
+  /// Step t owns positions `starts[t] ..< starts[t + 1]`.
+  let starts: UnsafeMutableBufferPointer<Int>
+
+  /// The number of steps, which is the length of the longest dialogue.
+  var stepCount: Int { starts.count - 1 }
+
+  /// The number of rows.
+  var rowCount: Int { forwardRows.count }
+
+  func positions(of step: Int) -> Range<Int> { starts[step]..<starts[step + 1] }
+
+  /// Sorts dialogues by falling length, equal lengths by position in the batch.
+  public init(_ groups: RowGroups, arena: StepArena) {
+    let order = arena.allocate(Int.self, count: groups.count)
+    for group in 0..<groups.count { order[group] = group }
+    Self.sortByFallingLength(order, groups)
+    forwardRows = arena.allocate(Int.self, count: groups.rowCount)
+    reverseRows = arena.allocate(Int.self, count: groups.rowCount)
+    starts = arena.allocate(Int.self, count: groups.longest + 1)
+    var position = 0
+    for step in 0..<groups.longest {
+      starts[step] = position
+      for group in order {
+        let rows = groups.rows(of: group)
+        guard rows.count > step else { break }
+        forwardRows[position] = rows.lowerBound + step
+        reverseRows[position] = rows.upperBound - 1 - step
+        position += 1
+      }
+    }
+    starts[groups.longest] = position
+  }
+
+  /// Insertion sort: stable, in place, and quick for the few dialogues of a micro-batch.
+  private static func sortByFallingLength(
+    _ order: UnsafeMutableBufferPointer<Int>, _ groups: RowGroups
+  ) {
+    for index in 1..<max(order.count, 1) {
+      let group = order[index]
+      let length = groups.rows(of: group).count
+      var hole = index
+      while hole > 0, groups.rows(of: order[hole - 1]).count < length {
+        order[hole] = order[hole - 1]
+        hole -= 1
+      }
+      order[hole] = group
+    }
+  }
+
+  /// Copies packed rows into time-major order.
+  static func gather(
+    _ source: Tensor, rows: UnsafeMutableBufferPointer<Int>, into target: Tensor,
+    firstColumn: Int = 0
+  ) {
+    for position in 0..<rows.count {
+      target.row(position).update(
+        from: source.row(rows[position]) + firstColumn, count: target.columns)
+    }
+  }
+
+  /// Copies time-major rows back into some columns of packed rows, or adds them.
+  static func scatter(
+    _ source: Tensor, rows: UnsafeMutableBufferPointer<Int>, into target: Tensor,
+    firstColumn: Int = 0, accumulate: Bool = false
+  ) {
+    for position in 0..<rows.count {
+      let from = source.row(position)
+      let to = target.row(rows[position]) + firstColumn
+      forEachVector(count: source.columns) { start, length in
+        SIMD8(from + start, length: length)
+          .store(to + start, length: length, accumulate: accumulate)
+      }
+    }
+  }
+}

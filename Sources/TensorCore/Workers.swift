@@ -1,0 +1,52 @@
+import Dispatch
+
+/// The threads that one rank may use for its kernels.
+///
+/// Work is always divided over outputs in chunks of a fixed size, never in one part a thread, so a
+/// result does not depend on the number of threads.
+public struct Workers: Sendable {
+  /// The number of threads, the calling one included.
+  public let count: Int
+
+  /// A group of `count` threads.
+  public init(count: Int) {
+    precondition(count >= 1, "a rank computes with at least one thread")
+    self.count = count
+  }
+
+  /// The calling thread alone.
+  public static let single = Workers(count: 1)
+
+  /// Calls `body` for consecutive ranges that cover `0 ..< count`.
+  ///
+  /// - Parameters:
+  ///   - count: the number of items.
+  ///   - size: the number of items in each range but the last; below two such ranges everything
+  ///     runs on the calling thread.
+  ///   - body: must write only what belongs to its range.
+  public func forEachChunk(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+    guard self.count > 1, count >= 2 * size else {
+      body(0..<count)
+      return
+    }
+    // The closure does not outlive this call, which returns when every chunk is done.
+    nonisolated(unsafe) let body = body
+    let chunkCount = (count + size - 1) / size
+    DispatchQueue.concurrentPerform(iterations: chunkCount) { chunk in
+      let start = chunk * size
+      body(start..<min(start + size, count))
+    }
+  }
+
+  /// Runs two independent pieces of work, at the same time where there are two threads.
+  public func both(_ first: () -> Void, _ second: () -> Void) {
+    guard count > 1 else {
+      first()
+      second()
+      return
+    }
+    nonisolated(unsafe) let first = first
+    nonisolated(unsafe) let second = second
+    DispatchQueue.concurrentPerform(iterations: 2) { $0 == 0 ? first() : second() }
+  }
+}
