@@ -1,0 +1,90 @@
+import Autograd
+import NeuralNet
+import TensorCore
+
+/// The contribution-aware fusion mechanism (CFM), (10) to (16).
+///
+/// A teacher classifies each modality alone; the probability it gives to the true emotion (TCP) is
+/// what a student learns to predict, and the student's prediction is the modality's fusion weight.
+struct ContributionFusion {
+  private enum Weighting {
+    case predicted(teachers: [Linear], students: [Linear])
+    case attention(query: Linear, key: Linear)
+    case equal
+  }
+
+  private let weighting: Weighting
+  private let teacherDropouts: [Dropout]
+  private let studentDropouts: [Dropout]
+
+  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+    let names = options.modalities.map { "\($0.modality)" }
+    let width = options.fusedWidth
+    teacherDropouts = names.map { Dropout(layer: "cfm.classifier.\($0)") }
+    studentDropouts = names.map { Dropout(layer: "cfm.contribution.\($0)") }
+    if options.hasContributionNetworks {
+      let teachers = names.map {
+        Linear("cfm.classifier.\($0)", inputs: width, outputs: options.emotionCount, in: &layout)
+      }
+      let students = names.map {
+        Linear("cfm.contribution.\($0)", inputs: width, outputs: 1, in: &layout)
+      }
+      weighting = .predicted(teachers: teachers, students: students)
+    } else if options.has(.attentionCFM) {
+      let query = Linear("cfm.attention.query", inputs: width, outputs: width, in: &layout)
+      let key = Linear("cfm.attention.key", inputs: width, outputs: width, in: &layout)
+      weighting = .attention(query: query, key: key)
+    } else {
+      weighting = .equal
+    }
+  }
+
+  /// The fusion weight w_m of every modality, [N, 1] each; nil where all are 1.
+  func contributions(_ z: VariableList, _ pass: Pass) -> VariableList? {
+    switch weighting {
+    case .predicted(_, let students):
+      pass.tape.list(count: z.count) { m in
+        pass.tape.sigmoid(students[m](pass.dropout(z[m], studentDropouts[m]), pass))
+      }
+    case .attention(let query, let key):
+      pass.tape.attentionWeights(
+        query: query(pass.tape.mean(z), pass),
+        keys: pass.tape.list(count: z.count) { m in key.keys(z[m], pass) })
+    case .equal:
+      nil
+    }
+  }
+
+  /// The losses of teachers (13) and students (14), added over modalities (15), of this
+  /// micro-batch's share.
+  func losses(
+    _ z: VariableList, contributions: VariableList?, labels: UnsafeBufferPointer<Int>,
+    scales: LossScales, weight: Float, _ pass: Pass
+  ) -> (classification: Double, regression: Double) {
+    guard case .predicted(let teachers, _) = weighting, let contributions else { return (0, 0) }
+    let rowWeight = weight * Float(scales.utterance)
+    var classification = 0.0
+    var regression = 0.0
+    for m in 0..<z.count {
+      let logits = teachers[m](pass.dropout(z[m], teacherDropouts[m]), pass)
+      let (sum, probabilities) = pass.tape.crossEntropy(logits, labels: labels, weight: rowWeight)
+      classification += scales.utterance * sum
+      let target = trueClassProbability(probabilities, labels: labels, arena: pass.tape.arena)
+      regression +=
+        scales.utterance
+        * pass.tape.squaredError(contributions[m], target: target, weight: rowWeight)
+    }
+    return (classification, regression)
+  }
+
+  /// The softmax probability of the true label, (11), held constant where it is a target.
+  private func trueClassProbability(
+    _ probabilities: Tensor, labels: UnsafeBufferPointer<Int>, arena: StepArena
+  ) -> Tensor {
+    let target = arena.tensor(rows: probabilities.rows, columns: 1)
+    for row in 0..<probabilities.rows {
+      target.pointer[row] = probabilities.row(row)[labels[row]]
+    }
+    return target
+  }
+}

@@ -1,0 +1,160 @@
+import Autograd
+import NeuralNet
+import TensorCore
+
+/// The dialogues of one micro-batch: rows packed one after another, without padding.
+public struct MicroBatch: BitwiseCopyable {
+  /// The raw features of each modality in use, [N, raw width].
+  public let features: UnsafeBufferPointer<Tensor>
+  /// Which rows belong to which dialogue.
+  public let dialogues: RowGroups
+  /// The emotion of every row, 0 ..< K; empty where emotions are not known.
+  public let labels: UnsafeBufferPointer<Int>
+
+  /// - Parameters:
+  ///   - features: one tensor for each modality in use.
+  ///   - dialogues: which rows belong to which dialogue.
+  ///   - labels: one for each row, or none.
+  public init(
+    features: UnsafeBufferPointer<Tensor>, dialogues: RowGroups, labels: UnsafeBufferPointer<Int>
+  ) {
+    self.features = features
+    self.dialogues = dialogues
+    self.labels = labels
+  }
+}
+
+/// DF-ERC (ACM MM 2023): the forward pass and the losses of one micro-batch.
+///
+/// A training step runs ``encode(_:_:)``, gathers prototype statistics over all ranks, then runs
+/// ``predict(_:_:)`` and ``losses(_:_:labels:prototypes:scales:_:)`` on the same tape. The model
+/// does not know of ranks.
+public struct DFERCModel {
+  /// The representation of every utterance before context enters.
+  public struct Encoding {
+    let disentangled: Disentanglement.Features?
+    let fusionInputs: VariableList  // z_m [N, fused width]
+    let aligned: VariableList?  // x_m [N, alignment width]
+    let contributions: VariableList?  // w_m [N, 1]
+    let fused: Variable  // f [N, fused width]
+  }
+
+  /// The outcome for every utterance.
+  public struct Prediction {
+    /// The logits of all emotions, [N, K].
+    public let logits: Variable
+    /// psi, [N, 1].
+    public let consistency: Tensor
+    private let contributions: VariableList?
+
+    fileprivate init(logits: Variable, consistency: Tensor, contributions: VariableList?) {
+      self.logits = logits
+      self.consistency = consistency
+      self.contributions = contributions
+    }
+
+    /// w_m of one row for the modality at a position of ``ModelOptions/modalities``.
+    public func contribution(modality: Int, row: Int) -> Float {
+      contributions.map { $0[modality].value.pointer[row] } ?? 1
+    }
+  }
+
+  /// What the model was built from.
+  public let options: ModelOptions
+  /// All parameters, in the order in which they lie in the flat buffers.
+  public let layout: ParameterLayout
+  private let projection: InputProjection
+  private let disentanglement: Disentanglement?
+  private let fusion: ContributionFusion
+  private let refusion: ContextRefusion
+  private let classifier: Linear
+  private let classifierDropout: Dropout
+
+  /// Declares all layers; parameters get values from ``Parameters``.
+  public init(_ options: ModelOptions) {
+    var layout = ParameterLayout()
+    self.options = options
+    projection = InputProjection(options, in: &layout)
+    disentanglement = options.has(.noDDM) ? nil : Disentanglement(options, in: &layout)
+    fusion = ContributionFusion(options, in: &layout)
+    refusion = ContextRefusion(options, in: &layout)
+    classifier = Linear(
+      "classifier", inputs: options.fusedWidth + options.contextWidth,
+      outputs: options.emotionCount, in: &layout)
+    classifierDropout = Dropout(layer: "classifier")
+    self.layout = layout
+  }
+
+  /// Projects, disentangles, weighs and aligns the modalities of every utterance.
+  public func encode(_ batch: MicroBatch, _ pass: Pass) -> Encoding {
+    let tape = pass.tape
+    let raw = tape.list(count: batch.features.count) { .constant(batch.features[$0]) }
+    let s = projection(raw, pass)
+    let disentangled = disentanglement.map { $0(s, pass) }
+    let z = disentangled.map { features in
+      tape.list(count: s.count) { m in
+        tape.concatenateColumns(
+          tape.list(count: 3) { part in
+            part == 0 ? s[m] : part == 1 ? features.modality[m] : features.utterance[m]
+          })
+      }
+    } ?? s
+    let contributions = fusion.contributions(z, pass)
+    return Encoding(
+      disentangled: disentangled, fusionInputs: z, aligned: refusion.align(z, pass),
+      contributions: contributions, fused: tape.weightedSum(z, weights: contributions))
+  }
+
+  /// Adds the aligned features of every label, and how many there are, to a batch's statistics.
+  ///
+  /// - Parameter statistics: sums [K, alignment width], then counts [K].
+  public func addPrototypeStatistics(
+    _ encoding: Encoding, labels: UnsafeBufferPointer<Int>,
+    to statistics: UnsafeMutableBufferPointer<Double>
+  ) {
+    guard let aligned = encoding.aligned else { return }
+    for x in aligned { Prototypes.accumulate(x.value, labels: labels, into: statistics) }
+    let firstCount = options.emotionCount * options.alignmentWidth
+    for label in labels { statistics[firstCount + label] += Double(aligned.count) }
+  }
+
+  /// Brings in context where modalities disagree, and classifies, (20) to (23).
+  public func predict(_ encoding: Encoding, _ pass: Pass) -> Prediction {
+    let fused = encoding.fused
+    let psi = refusion.consistency(
+      encoding.aligned, rows: fused.value.rows, arena: pass.tape.arena)
+    let refused = refusion.refuse(fused, consistency: psi, pass)
+    let logits = classifier(pass.dropout(refused, classifierDropout), pass)
+    return Prediction(logits: logits, consistency: psi, contributions: encoding.contributions)
+  }
+
+  /// This micro-batch's share of every part of the loss, (25).
+  ///
+  /// - Parameters:
+  ///   - labels: the emotion of every row.
+  ///   - prototypes: R with this global batch taken in, [K, alignment width].
+  ///   - scales: from the counts of the global batch.
+  public func losses(
+    _ encoding: Encoding, _ prediction: Prediction, labels: UnsafeBufferPointer<Int>,
+    prototypes: Tensor, scales: LossScales, _ pass: Pass
+  ) -> LossParts {
+    let weights = options.loss
+    var parts = LossParts()
+    if let disentanglement, let features = encoding.disentangled {
+      (parts.contrastiveModality, parts.contrastiveUtterance) = disentanglement.losses(
+        features, scales: scales, weight: weights.contrastive, pass)
+    }
+    (parts.classification, parts.regression) = fusion.losses(
+      encoding.fusionInputs, contributions: encoding.contributions, labels: labels,
+      scales: scales, weight: weights.contribution, pass)
+    parts.prototype = refusion.loss(
+      encoding.aligned, labels: labels, prototypes: prototypes, scales: scales,
+      weight: weights.prototype, pass)
+    parts.emotion =
+      scales.utterance
+      * pass.tape.crossEntropy(
+        prediction.logits, labels: labels, weight: Float(scales.utterance)
+      ).sum
+    return parts
+  }
+}

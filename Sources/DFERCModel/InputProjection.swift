@@ -1,0 +1,26 @@
+import Autograd
+import NeuralNet
+import TensorCore
+
+// Shape letters: N utterances of the micro-batch, M modalities in use, K emotions.
+
+/// Brings every modality to one width: `s_m = dropout(tanh(W raw_m + b))`.
+struct InputProjection {
+  private let projections: [Linear]
+  private let dropouts: [Dropout]
+
+  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+    projections = options.modalities.map {
+      Linear("input.\($0.modality)", inputs: $0.width, outputs: options.width, in: &layout)
+    }
+    dropouts = options.modalities.map { Dropout(layer: "input.\($0.modality)") }
+  }
+
+  /// - Parameter raw: the features of each modality, [N, raw width].
+  /// - Returns: s_m, [N, width] each.
+  func callAsFunction(_ raw: VariableList, _ pass: Pass) -> VariableList {
+    pass.tape.list(count: raw.count) { m in
+      pass.dropout(pass.tape.tanh(projections[m](raw[m], pass)), dropouts[m])
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import Autograd
+import TensorCore
+
+/// An affine map of every row, `y = x W^T + b`.
+///
+/// Parameters `<name>.weight` [outputs, inputs], uniform on ±1/sqrt(inputs), and `<name>.bias`
+/// [outputs], zero.
+public struct Linear: BitwiseCopyable, Sendable {
+  let weight: ParameterID
+  let bias: ParameterID
+
+  /// Declares the parameters.
+  public init(_ name: String, inputs: Int, outputs: Int, in layout: inout ParameterLayout) {
+    let bound = 1 / Float(inputs).squareRoot()
+    weight = layout.declare(
+      "\(name).weight", shape: [outputs, inputs], initializer: .uniform(bound: bound),
+      isDecayed: true)
+    bias = layout.declare(
+      "\(name).bias", shape: [outputs], initializer: .constant(0), isDecayed: false)
+  }
+
+  /// - Parameter x: [N, inputs].
+  /// - Returns: [N, outputs].
+  public func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
+    pass.tape.linear(x, weight: pass.parameters[weight], bias: pass.parameters[bias])
+  }
+
+  /// The map as it makes the keys of an attention.
+  ///
+  /// A bias of the keys adds the same number to all logits of a softmax, so its gradient is zero.
+  /// It is left out instead of being computed, which would give rounding noise around zero.
+  ///
+  /// - Parameter x: [N, inputs].
+  /// - Returns: [N, outputs].
+  public func keys(_ x: Variable, _ pass: Pass) -> Variable {
+    pass.tape.linear(
+      x, weight: pass.parameters[weight], bias: .constant(pass.parameters[bias].value))
+  }
+}

@@ -1,0 +1,73 @@
+import TensorCore
+
+/// How a parameter is set before training.
+public enum Initializer: Sendable, Equatable {
+  /// Every element is the same.
+  case constant(Float)
+  /// Uniform on -bound ..< bound.
+  case uniform(bound: Float)
+}
+
+/// A named parameter and its place in the flat buffers.
+public struct ParameterDescription: Sendable, Equatable {
+  /// The name in weights files, checkpoints and exports.
+  public let name: String
+  /// The shape as it is stored: [out, in] for a matrix, [width] for a vector.
+  public let shape: [Int]
+  /// The first element in the flat buffers.
+  public let offset: Int
+  /// Where the values come from.
+  public let initializer: Initializer
+  /// Whether weight decay applies: to matrices, not to biases and LayerNorm parameters.
+  public let isDecayed: Bool
+
+  /// The number of elements.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// The elements in the flat buffers.
+  public var range: Range<Int> { offset..<offset + count }
+
+  /// The rows of the tensor; a vector has one.
+  public var rows: Int { shape.count == 1 ? 1 : shape[0] }
+
+  /// The columns of the tensor.
+  public var columns: Int { shape[shape.count - 1] }
+}
+
+/// A handle by which a layer finds its parameter.
+public struct ParameterID: BitwiseCopyable, Sendable {
+  let index: Int
+}
+
+/// The list of all parameters of a model, collected while its layers are declared.
+///
+/// Every parameter begins at a multiple of ``alignment`` elements; the elements between two
+/// parameters are always zero.
+public struct ParameterLayout: Sendable {
+  /// The distance that parameters keep to whole cache lines, in elements.
+  public static let alignment = FloatBuffer.alignment / MemoryLayout<Float>.stride
+
+  /// The parameters in the order of their declaration, which is the order in the flat buffers.
+  public private(set) var parameters: [ParameterDescription] = []
+  /// The length of the flat buffers.
+  public private(set) var count = 0
+
+  /// An empty list.
+  public init() {}
+
+  /// Declares one parameter.
+  ///
+  /// - Precondition: the name is new, and the shape has one or two positive dimensions.
+  public mutating func declare(
+    _ name: String, shape: [Int], initializer: Initializer, isDecayed: Bool
+  ) -> ParameterID {
+    precondition((1...2).contains(shape.count) && shape.allSatisfy { $0 > 0 }, "shape \(shape)")
+    precondition(!parameters.contains { $0.name == name }, "parameter \(name) is declared twice")
+    let parameter = ParameterDescription(
+      name: name, shape: shape, offset: count, initializer: initializer, isDecayed: isDecayed)
+    parameters.append(parameter)
+    let mask = Self.alignment - 1
+    count = (parameter.range.upperBound + mask) & ~mask
+    return ParameterID(index: parameters.count - 1)
+  }
+}

@@ -1,0 +1,69 @@
+import Autograd
+import TensorCore
+
+/// The values and gradients of a model's parameters, each in one flat buffer.
+///
+/// Values are shared; gradients may be collected in several buffers in turn, one for each
+/// micro-batch.
+public final class Parameters {
+  /// The names, shapes and places of all parameters.
+  public let layout: ParameterLayout
+  /// The values of all parameters.
+  public let values: FloatBuffer
+  private let slots: UnsafeMutablePointer<GradientSlot>
+
+  /// Parameters with values of zero; see ``initialize(seed:)``.
+  ///
+  /// - Parameters:
+  ///   - layout: of a model.
+  ///   - values: the memory of the values, fresh memory by default.
+  public init(layout: ParameterLayout, values: FloatBuffer? = nil) {
+    self.layout = layout
+    self.values = values ?? FloatBuffer(count: layout.count)
+    precondition(self.values.count == layout.count, "the value buffer has another length")
+    slots = .allocate(capacity: max(layout.parameters.count, 1))
+    slots.initialize(repeating: GradientSlot(), count: layout.parameters.count)
+  }
+
+  deinit {
+    slots.deallocate()
+  }
+
+  /// Draws the values from a seed; every parameter has a stream of its own, named after it.
+  public func initialize(seed: UInt64) {
+    for parameter in layout.parameters {
+      let values = UnsafeMutableBufferPointer(rebasing: values.elements[parameter.range])
+      switch parameter.initializer {
+      case .constant(let value):
+        values.update(repeating: value)
+      case .uniform(let bound):
+        var stream = RandomStream(seed: seed, purpose: "initial.\(parameter.name)")
+        for index in values.indices { values[index] = bound * (2 * stream.nextUniform() - 1) }
+      }
+    }
+  }
+
+  /// Directs all gradients to `buffer` and marks them as unwritten.
+  public func beginGradients(in buffer: UnsafeMutablePointer<Float>) {
+    for (index, parameter) in layout.parameters.enumerated() {
+      slots[index] = GradientSlot(pointer: buffer + parameter.offset)
+    }
+  }
+
+  /// Sets the gradients that no operation has written to zero.
+  public func finishGradients() {
+    for (index, parameter) in layout.parameters.enumerated() where !slots[index].isWritten {
+      slots[index].pointer?.update(repeating: 0, count: parameter.count)
+    }
+  }
+
+  /// A parameter as a variable of the computation.
+  public subscript(id: ParameterID) -> Variable {
+    Variable(tensor(of: layout.parameters[id.index]), slot: slots + id.index)
+  }
+
+  /// The values of one parameter.
+  public func tensor(of parameter: ParameterDescription) -> Tensor {
+    Tensor(values.pointer + parameter.offset, rows: parameter.rows, columns: parameter.columns)
+  }
+}
