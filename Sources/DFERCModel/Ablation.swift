@@ -9,30 +9,30 @@ public enum Ablation: String, CaseIterable, Sendable {
   /// Modalities are added with weight 1.
   case noCFM = "no-cfm"
   /// Fusion weights come from attention over the modalities of an utterance.
-  case attentionCFM = "cfm-attention"
+  case cfmAttention = "cfm-attention"
   /// The context always enters with weight 1.
-  case fullCRM = "crm-full"
+  case crmFull = "crm-full"
   /// The context never enters.
-  case zeroCRM = "crm-zero"
+  case crmZero = "crm-zero"
   /// Self-attention over the dialogue takes the place of the LSTM; it enters with weight 1.
-  case attentionCRM = "crm-attention"
+  case crmAttention = "crm-attention"
 
   /// The part of the model that a switch belongs to.
   public enum Block: String, CaseIterable, Sendable {
     /// Dual-level disentanglement.
-    case ddm
+    case ddm = "DDM"
     /// Contribution-aware fusion.
-    case cfm
+    case cfm = "CFM"
     /// Context refusion.
-    case crm
+    case crm = "CRM"
   }
 
   /// The part of the model that this switch changes; a run may change each part once.
   public var block: Block {
     switch self {
     case .noDDM, .noUtterance, .noModality: .ddm
-    case .noCFM, .attentionCFM: .cfm
-    case .fullCRM, .zeroCRM, .attentionCRM: .crm
+    case .noCFM, .cfmAttention: .cfm
+    case .crmFull, .crmZero, .crmAttention: .crm
     }
   }
 }

@@ -16,9 +16,9 @@ struct ContextRefusion {
   private let alignments: [Linear]
   private let dropouts: [Dropout]
   private let encoder: Encoder
-  private let options: ModelOptions
+  private let options: DFERCOptions
 
-  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
     self.options = options
     let names = options.hasPrototypes ? options.modalities.map { "crm.alignment.\($0.modality)" } : []
     let width = options.fusedWidth
@@ -26,7 +26,7 @@ struct ContextRefusion {
       Linear($0, inputs: width, outputs: options.alignmentWidth, in: &layout)
     }
     dropouts = names.map { Dropout(layer: $0) }
-    if options.has(.attentionCRM) {
+    if options.has(.crmAttention) {
       encoder = .attention(
         SelfAttention(
           "context.attention", inputs: width, outputs: options.contextWidth, in: &layout))
@@ -34,7 +34,7 @@ struct ContextRefusion {
       let lstm = BidirectionalLSTM(
         "context.lstm", inputs: width, hidden: options.contextHidden, in: &layout)
       // A context of weight zero is never computed; its parameters stay, with gradient zero.
-      encoder = options.has(.zeroCRM) ? .absent : .lstm(lstm)
+      encoder = options.has(.crmZero) ? .absent : .lstm(lstm)
     }
   }
 
@@ -51,7 +51,7 @@ struct ContextRefusion {
   /// Ablations report the consistency that stands for their fixed context weight.
   func consistency(_ aligned: VariableList?, rows: Int, arena: StepArena) -> Tensor {
     let psi = arena.tensor(rows: rows, columns: 1)
-    psi.fill(options.has(.zeroCRM) ? 1 : 0)
+    psi.fill(options.has(.crmZero) ? 1 : 0)
     guard let aligned, aligned.count > 1 else { return psi }
     let pairCount = aligned.count * (aligned.count - 1) / 2
     for a in 0..<aligned.count {

@@ -17,7 +17,7 @@ struct ContributionFusion {
   private let teacherDropouts: [Dropout]
   private let studentDropouts: [Dropout]
 
-  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
     let names = options.modalities.map { "\($0.modality)" }
     let width = options.fusedWidth
     teacherDropouts = names.map { Dropout(layer: "cfm.classifier.\($0)") }
@@ -30,7 +30,7 @@ struct ContributionFusion {
         Linear("cfm.contribution.\($0)", inputs: width, outputs: 1, in: &layout)
       }
       weighting = .predicted(teachers: teachers, students: students)
-    } else if options.has(.attentionCFM) {
+    } else if options.has(.cfmAttention) {
       let query = Linear("cfm.attention.query", inputs: width, outputs: width, in: &layout)
       let key = Linear("cfm.attention.key", inputs: width, outputs: width, in: &layout)
       weighting = .attention(query: query, key: key)

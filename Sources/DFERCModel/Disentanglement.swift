@@ -18,7 +18,7 @@ struct Disentanglement {
     let linears: [Linear]
     let dropouts: [Dropout]
 
-    init(_ level: String, _ options: ModelOptions, in layout: inout ParameterLayout) {
+    init(_ level: String, _ options: DFERCOptions, in layout: inout ParameterLayout) {
       let names = options.modalities.map { "ddm.\(level).\($0.modality)" }
       linears = names.map {
         Linear($0, inputs: options.width, outputs: options.width, in: &layout)
@@ -38,7 +38,7 @@ struct Disentanglement {
   private let modalityContrast: Contrast?
   private let utteranceContrast: Contrast?
 
-  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
     modalityBranch = Branch("modality", options, in: &layout)
     utteranceBranch = Branch("utterance", options, in: &layout)
     let loss = options.loss

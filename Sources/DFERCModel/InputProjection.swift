@@ -9,7 +9,7 @@ struct InputProjection {
   private let projections: [Linear]
   private let dropouts: [Dropout]
 
-  init(_ options: ModelOptions, in layout: inout ParameterLayout) {
+  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
     projections = options.modalities.map {
       Linear("input.\($0.modality)", inputs: $0.width, outputs: options.width, in: &layout)
     }

@@ -20,7 +20,7 @@ public struct LossScales: BitwiseCopyable, Sendable {
   ///   - reduction: means or sums; (19) is a mean in both.
   public init(
     utteranceCount: Int, accompaniedCount: Int, modalityCount: Int,
-    reduction: ModelOptions.Reduction
+    reduction: DFERCOptions.Reduction
   ) {
     func reciprocal(_ count: Int) -> Double { count == 0 ? 0 : 1 / Double(count) }
     let isMean = reduction == .mean
@@ -53,7 +53,7 @@ public struct LossParts: BitwiseCopyable, Sendable, Equatable {
   public static let count = 6
 
   /// The loss, (25).
-  public func total(_ weights: ModelOptions.Loss) -> Double {
+  public func total(_ weights: DFERCOptions.Loss) -> Double {
     Double(weights.contrastive) * (contrastiveModality + contrastiveUtterance)
       + Double(weights.contribution) * (classification + regression)
       + Double(weights.prototype) * prototype + emotion

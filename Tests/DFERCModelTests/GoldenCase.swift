@@ -26,8 +26,8 @@ struct GoldenCase {
     let utteranceTemperature: Float
     let margin: Float
 
-    func modelOptions() throws -> ModelOptions {
-      var options = ModelOptions(
+    func modelOptions() throws -> DFERCOptions {
+      var options = DFERCOptions(
         modalities: modalities.map { ModalityWidth($0, width: rawWidths["\($0)"] ?? 0) },
         emotionCount: emotions)
       options.width = width
@@ -70,7 +70,7 @@ struct GoldenCase {
   func integers(_ name: String) throws -> [Int] { try file.integers(name).map(Int.init) }
 
   /// Parameters with the values of the file, which must have exactly the names of the model.
-  func parameters(for model: DFERCModel) throws -> Parameters {
+  func parameters(for model: DFERC) throws -> Parameters {
     let parameters = Parameters(layout: model.layout)
     for parameter in model.layout.parameters {
       try file.copyFloats(

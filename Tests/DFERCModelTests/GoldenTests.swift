@@ -31,7 +31,7 @@ struct GoldenTests {
   @Test("losses, predictions, prototypes and every gradient", arguments: GoldenCase.names)
   func matches(name: String) throws {
     let golden = try GoldenCase(name)
-    let model = DFERCModel(try golden.options.modelOptions())
+    let model = DFERC(try golden.options.modelOptions())
     #expect(Set(model.layout.parameters.map(\.name)) == golden.parameterNames)
     let run = try Self.run(golden, model: model)
     try Self.compareLosses(run, golden, name)
@@ -46,14 +46,14 @@ struct GoldenTests {
     let golden = try GoldenCase(name)
     let dialogueCount = try golden.integers("dialogues").count
     let microBatches = cut.map { $0.filter { $0 < dialogueCount } }
-    let model = DFERCModel(try golden.options.modelOptions())
+    let model = DFERC(try golden.options.modelOptions())
     let run = try Self.run(golden, model: model, microBatches: microBatches)
     try Self.compareLosses(run, golden, name)
     try Self.compareGradients(run, golden, name)
   }
 
   static func run(
-    _ golden: GoldenCase, model: DFERCModel, microBatches: [[Int]]? = nil
+    _ golden: GoldenCase, model: DFERC, microBatches: [[Int]]? = nil
   ) throws -> ModelRun {
     let state = EmotionPrototypes(
       emotionCount: golden.options.emotions, width: golden.options.alignmentWidth)

@@ -22,7 +22,7 @@ struct ModelRun {
   ///   - features: of every modality, for all rows.
   ///   - microBatches: for each, positions of its dialogues in `offsets`.
   init(
-    model: DFERCModel, parameters: Parameters, prototypes state: EmotionPrototypes,
+    model: DFERC, parameters: Parameters, prototypes state: EmotionPrototypes,
     features: [[Float]], labels: [Int], offsets: [Int], dialogues: [Int], seed: UInt64, step: Int,
     microBatches: [[Int]]
   ) {
@@ -81,17 +81,17 @@ extension LossParts {
 
 /// One micro-batch between its forward and its backward pass.
 private final class Share {
-  let model: DFERCModel
+  let model: DFERC
   let parameters: Parameters
   let batch: MicroBatch
   let pass: Pass
-  let encoding: DFERCModel.Encoding
-  let prediction: DFERCModel.Prediction
+  let encoding: DFERC.Encoding
+  let prediction: DFERC.Prediction
   private let arena = StepArena()
   private let tape: Tape
 
   init(
-    model: DFERCModel, parameters: Parameters, features: [[Float]], labels: [Int],
+    model: DFERC, parameters: Parameters, features: [[Float]], labels: [Int],
     offsets: [Int], dialogues: [Int], positions: [Int], randomness: Dropout.Randomness?
   ) {
     self.model = model

@@ -17,7 +17,7 @@ public struct ModalityWidth: Sendable, Equatable {
 }
 
 /// Everything that decides the shape of the model and of its loss; the defaults are the paper's.
-public struct ModelOptions: Sendable {
+public struct DFERCOptions: Sendable {
   /// How the terms of the losses are brought together.
   public enum Reduction: String, Sendable, CaseIterable {
     /// Means over the global batch.
@@ -81,8 +81,8 @@ public struct ModelOptions: Sendable {
   public var contextWidth: Int { 2 * contextHidden }
 
   /// Whether aligned features, prototypes and consistency exist.
-  public var hasPrototypes: Bool { Set([.fullCRM, .zeroCRM, .attentionCRM]).isDisjoint(with: ablations) }
+  public var hasPrototypes: Bool { Set([.crmFull, .crmZero, .crmAttention]).isDisjoint(with: ablations) }
 
   /// Whether teachers and students of (10) to (15) exist.
-  public var hasContributionNetworks: Bool { !has(.noCFM) && !has(.attentionCFM) }
+  public var hasContributionNetworks: Bool { !has(.noCFM) && !has(.cfmAttention) }
 }

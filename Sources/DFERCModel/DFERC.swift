@@ -29,7 +29,7 @@ public struct MicroBatch: BitwiseCopyable {
 /// A training step runs ``encode(_:_:)``, gathers prototype statistics over all ranks, then runs
 /// ``predict(_:_:)`` and ``losses(_:_:labels:prototypes:scales:_:)`` on the same tape. The model
 /// does not know of ranks.
-public struct DFERCModel {
+public struct DFERC {
   /// The representation of every utterance before context enters.
   public struct Encoding {
     let disentangled: Disentanglement.Features?
@@ -53,14 +53,14 @@ public struct DFERCModel {
       self.contributions = contributions
     }
 
-    /// w_m of one row for the modality at a position of ``ModelOptions/modalities``.
+    /// w_m of one row for the modality at a position of ``DFERCOptions/modalities``.
     public func contribution(modality: Int, row: Int) -> Float {
       contributions.map { $0[modality].value.pointer[row] } ?? 1
     }
   }
 
   /// What the model was built from.
-  public let options: ModelOptions
+  public let options: DFERCOptions
   /// All parameters, in the order in which they lie in the flat buffers.
   public let layout: ParameterLayout
   private let projection: InputProjection
@@ -71,7 +71,7 @@ public struct DFERCModel {
   private let classifierDropout: Dropout
 
   /// Declares all layers; parameters get values from ``Parameters``.
-  public init(_ options: ModelOptions) {
+  public init(_ options: DFERCOptions) {
     var layout = ParameterLayout()
     self.options = options
     projection = InputProjection(options, in: &layout)

@@ -1,0 +1,84 @@
+import TensorCore
+
+/// The norm of a flat gradient buffer, and the factor that clipping by it gives.
+///
+/// Squares are added as `Double` over fixed blocks, and the blocks in a fixed binary tree, so the
+/// bits of the norm depend neither on threads nor on how the buffer is divided between ranks, as
+/// long as every share is whole blocks.
+public enum GradientNorm {
+  /// The number of elements in a block.
+  public static let blockElements = 4096
+
+  /// The number of blocks of a buffer; the last may be shorter.
+  public static func blockCount(of count: Int) -> Int {
+    (count + blockElements - 1) / blockElements
+  }
+
+  /// Writes the sum of squares of each block.
+  ///
+  /// - Parameters:
+  ///   - gradient: the flat buffer.
+  ///   - squares: one number for each block.
+  ///   - workers: blocks are divided between them.
+  public static func sumSquares(
+    _ gradient: UnsafeMutableBufferPointer<Float>,
+    into squares: UnsafeMutableBufferPointer<Double>, workers: Workers
+  ) {
+    precondition(
+      squares.count == blockCount(of: gradient.count), "one number is needed for each block")
+    workers.forEachChunk(of: squares.count, size: 16) { blocks in
+      for block in blocks {
+        let start = block * blockElements
+        let end = min(start + blockElements, gradient.count)
+        squares[block] = sumSquares(UnsafeMutableBufferPointer(rebasing: gradient[start..<end]))
+      }
+    }
+  }
+
+  private static func sumSquares(_ values: UnsafeMutableBufferPointer<Float>) -> Double {
+    guard let pointer = values.baseAddress else { return 0 }
+    var first = SIMD8<Double>(repeating: 0)
+    var second = SIMD8<Double>(repeating: 0)
+    var index = 0
+    while index &+ 16 <= values.count {
+      let a = SIMD8<Double>(load(pointer + index))
+      let b = SIMD8<Double>(load(pointer + index + 8))
+      first += a * a
+      second += b * b
+      index &+= 16
+    }
+    var sum = (first + second).sum()
+    for rest in index..<values.count { sum += Double(values[rest]) * Double(values[rest]) }
+    return sum
+  }
+
+  @inline(__always)
+  private static func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
+    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
+  }
+
+  /// The norm from the sums of all blocks, which it overwrites.
+  public static func combine(_ squares: UnsafeMutableBufferPointer<Double>) -> Double {
+    FixedTree.sum(squares).squareRoot()
+  }
+
+  /// `min(1, limit / (norm + 1e-6))`, the factor that brings the norm down to the limit.
+  public static func clipFactor(norm: Double, limit: Double) -> Double {
+    min(1, limit / (norm + 1e-6))
+  }
+}
+
+/// A sum in a binary tree over neighbours, whose shape depends on the number of terms alone.
+public enum FixedTree {
+  /// The sum of all terms, `((0 + 1) + (2 + 3)) + ...`; the terms are overwritten.
+  public static func sum(_ terms: UnsafeMutableBufferPointer<Double>) -> Double {
+    var count = terms.count
+    guard count > 0 else { return 0 }
+    while count > 1 {
+      for pair in 0..<count / 2 { terms[pair] = terms[2 * pair] + terms[2 * pair + 1] }
+      if count % 2 == 1 { terms[count / 2] = terms[count - 1] }
+      count = (count + 1) / 2
+    }
+    return terms[0]
+  }
+}
