@@ -1,0 +1,114 @@
+import Foundation
+import TensorCore
+
+extension Checkpoint {
+  /// Whether there is a tensor of a name.
+  public func contains(_ name: String) -> Bool { tensors.entry(name) != nil }
+
+  /// A tensor as `Float`, row-major.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
+  public func floats(_ name: String, shape: [Int]) throws(CheckpointError) -> [Float] {
+    try read(name, shape) { try tensors.floats(name) }
+  }
+
+  /// Copies a tensor as `Float`, row-major.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  ///   - target: takes all its values; it must be of the tensor's size.
+  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
+  public func copyFloats(
+    _ name: String, shape: [Int], to target: UnsafeMutableBufferPointer<Float>
+  ) throws(CheckpointError) {
+    try read(name, shape) { try tensors.copyFloats(name, to: target) }
+  }
+
+  /// A tensor as `Double`, row-major.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
+  public func doubles(_ name: String, shape: [Int]) throws(CheckpointError) -> [Double] {
+    try read(name, shape) { try tensors.doubles(name) }
+  }
+
+  /// A tensor as whole numbers, row-major.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  /// - Throws: `CheckpointError` if there is no such tensor, it is of another shape or type, or its
+  ///   values are not whole numbers.
+  public func integers(_ name: String, shape: [Int]) throws(CheckpointError) -> [Int64] {
+    try read(name, shape) { try tensors.integers(name) }
+  }
+
+  /// A string of the metadata.
+  ///
+  /// - Throws: `CheckpointError` if there is no such key.
+  public func text(_ key: String) throws(CheckpointError) -> String {
+    guard let text = metadata[key] else {
+      throw .mismatch(path, "metadata \(key)", "it is not there")
+    }
+    return text
+  }
+
+  /// A whole number of the metadata.
+  ///
+  /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number.
+  public func integer(_ key: String) throws(CheckpointError) -> Int {
+    try value(key, "a whole number") { Int($0) }
+  }
+
+  /// A number of the metadata; it has the very bits that were written.
+  ///
+  /// - Throws: `CheckpointError` if there is no such key, or its value is not a number.
+  public func number(_ key: String) throws(CheckpointError) -> Double {
+    try value(key, "a number") { Double($0) }
+  }
+
+  /// A list of strings of the metadata.
+  ///
+  /// - Throws: `CheckpointError` if there is no such key, or its value is not a list of strings.
+  public func list(_ key: String) throws(CheckpointError) -> [String] {
+    try value(key, "a list of strings") {
+      try? JSONDecoder().decode([String].self, from: Data($0.utf8))
+    }
+  }
+
+  private func value<Value>(
+    _ key: String, _ kind: String, _ parse: (String) -> Value?
+  ) throws(CheckpointError) -> Value {
+    let text = try text(key)
+    guard let value = parse(text) else {
+      throw .mismatch(path, "metadata \(key)", "it is \"\(text)\", not \(kind)")
+    }
+    return value
+  }
+
+  /// Reads a tensor after its name and shape have been checked.
+  private func read<Result>(
+    _ name: String, _ shape: [Int], _ body: () throws -> Result
+  ) throws(CheckpointError) -> Result {
+    guard let entry = tensors.entry(name) else {
+      throw .mismatch(path, "tensor \(name)", "it is not there")
+    }
+    guard entry.shape == shape else {
+      throw .mismatch(
+        path, "tensor \(name)", "its shape is \(entry.shape), but \(shape) is needed")
+    }
+    do {
+      return try body()
+    } catch let error as SafetensorsError {
+      throw .mismatch(path, error.place, error.reason)
+    } catch {
+      throw .mismatch(path, "tensor \(name)", "\(error)")
+    }
+  }
+}

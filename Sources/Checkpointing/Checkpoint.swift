@@ -1,0 +1,91 @@
+import TensorCore
+
+/// A checkpoint that has been read and found sound: named tensors and strings.
+///
+/// The file is one zstd frame, with a checksum and its content's size, of an ordinary safetensors
+/// file whose metadata hold the hash of the tensors. Everything is verified before the object exists.
+public final class Checkpoint: Sendable {
+  /// The value of the metadata key `format`.
+  public static var format: String { CheckpointFormat.name }
+
+  /// The value of the metadata key `version`.
+  public static var version: String { CheckpointFormat.version }
+
+  /// The file.
+  public let path: String
+
+  /// Its tensors, by name.
+  public let tensors: SafetensorsFile
+
+  /// Its strings, by key.
+  public var metadata: [String: String] { tensors.header.metadata }
+
+  /// Reads and verifies a checkpoint.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - largestContent: the largest size of the tensors that is accepted, in bytes. The default, 256
+  ///     MiB and 16 times the size of the file, is far above what trained numbers compress to, and
+  ///     keeps a made-up file from taking all memory.
+  /// - Throws: `CheckpointError` if there is anything wrong with it.
+  public init(path: String, largestContent: Int? = nil) throws(CheckpointError) {
+    let (_, content) = try Self.scan(path, largestContent: largestContent, isKept: true)
+    guard let content else { preconditionFailure("the content of \(path) was not kept") }
+    self.path = path
+    tensors = try CheckpointError.translating(path) {
+      try SafetensorsFile(storage: content, path: path)
+    }
+  }
+
+  /// Verifies a checkpoint to the last bit in a fixed amount of memory.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - largestContent: as for `init(path:largestContent:)`.
+  /// - Returns: its tensors' names, types and shapes, and its metadata.
+  /// - Throws: `CheckpointError` if there is anything wrong with it.
+  @discardableResult
+  public static func verify(
+    path: String, largestContent: Int? = nil
+  ) throws(CheckpointError) -> SafetensorsHeader {
+    try scan(path, largestContent: largestContent, isKept: false).header
+  }
+
+  private static func scan(
+    _ path: String, largestContent: Int?, isKept: Bool
+  ) throws(CheckpointError) -> (header: SafetensorsHeader, content: MemoryBytes?) {
+    try CheckpointError.translating(path) {
+      let file = try FileReader(path: path)
+      let limit = largestContent ?? defaultLargestContent(fileByteCount: file.byteCount)
+      let decompressor = try ZstdDecompressor(largestContent: limit, path: path)
+      var scanner: CheckpointScanner?
+      // The frame's own checksum comes last. Until it is known to hold, an odd header is no proof of
+      // another version or format: the bytes may have been changed.
+      var fault: (any Error)?
+      try file.readPieces { piece in
+        try decompressor.write(piece) { content in
+          guard fault == nil else { return }
+          do {
+            let size = decompressor.contentByteCount ?? 0
+            let active =
+              try scanner ?? CheckpointScanner(contentByteCount: size, isKept: isKept, path: path)
+            scanner = active
+            try active.take(content)
+          } catch {
+            fault = error
+          }
+        }
+      }
+      try decompressor.finish()
+      if let fault { throw fault }
+      guard let scanner else { throw CheckpointError.foreign(path, "frame", "it is empty") }
+      return try scanner.finish()
+    }
+  }
+
+  private static func defaultLargestContent(fileByteCount: Int) -> Int {
+    let (product, overflow) = fileByteCount.multipliedReportingOverflow(by: 16)
+    let (sum, secondOverflow) = product.addingReportingOverflow(256 << 20)
+    return overflow || secondOverflow ? Int.max : sum
+  }
+}

@@ -1,0 +1,148 @@
+import TensorCore
+
+/// The checkpoints of a run folder: written so that no moment is without a sound one.
+///
+///     <folder>/checkpoints/step-00001200.safetensors.zst
+///     <folder>/best.safetensors.zst
+///
+/// A checkpoint is written under a temporary name, made durable, read back and verified, and only
+/// then takes its name, which is made durable too; after that, and never before, old ones go. Only
+/// one process may write in a folder; the run's lock sees to that.
+public final class CheckpointStore: Sendable {
+  /// A step of saving that has just been done; tests look at the folder after each.
+  enum Operation: Sendable, Equatable {
+    case opened
+    case written
+    case finishedWriting
+    case verified
+    case renamed
+    case synchronizedDirectory
+    case pruned(step: Int)
+  }
+
+  /// The run folder.
+  public let folder: String
+
+  /// How many step checkpoints stay, the newest ones.
+  public let keepLast: Int
+
+  /// How hard zstd tries, 1 to 19.
+  public let level: Int
+
+  private let afterOperation: @Sendable (Operation) throws -> Void
+
+  /// Describes the store of a run folder, without touching it.
+  ///
+  /// - Parameters:
+  ///   - folder: the run folder.
+  ///   - keepLast: how many step checkpoints stay, at least 1.
+  ///   - level: how hard zstd tries, 1 to 19.
+  public convenience init(folder: String, keepLast: Int, level: Int = 3) {
+    self.init(folder: folder, keepLast: keepLast, level: level) { _ in }
+  }
+
+  init(
+    folder: String, keepLast: Int, level: Int = 3,
+    afterOperation: @escaping @Sendable (Operation) throws -> Void
+  ) {
+    precondition(keepLast >= 1, "\(keepLast) checkpoints cannot be kept")
+    self.folder = folder
+    self.keepLast = keepLast
+    self.level = level
+    self.afterOperation = afterOperation
+  }
+
+  /// Creates the folder for checkpoints and removes what a killed process has left half written.
+  ///
+  /// To be called by the one process that may write here, before it writes.
+  ///
+  /// - Returns: the temporary files that were removed.
+  /// - Throws: `CheckpointError`.
+  @discardableResult
+  public func prepare() throws(CheckpointError) -> [String] {
+    try CheckpointError.translating(folder) {
+      try FileSystem.createDirectory(stepFolder)
+      try FileSystem.synchronizeDirectory(folder)
+      var removed: [String] = []
+      for directory in [folder, stepFolder] {
+        for name in try FileSystem.list(directory) where Self.isStale(name) {
+          try FileSystem.remove("\(directory)/\(name)")
+          removed.append("\(directory)/\(name)")
+        }
+      }
+      return removed
+    }
+  }
+
+  /// Saves the checkpoint of a step; then old ones go, so that the last `keepLast` stay.
+  ///
+  /// Checkpoints of later steps, which a run that was set back may have, do not count and stay.
+  ///
+  /// - Parameters:
+  ///   - draft: the tensors and metadata.
+  ///   - step: the number of steps done.
+  /// - Returns: the file.
+  /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
+  ///   removed and all older ones are as they were.
+  @discardableResult
+  public func save(_ draft: CheckpointDraft, step: Int) throws(CheckpointError) -> String {
+    let path = path(ofStep: step)
+    try CheckpointError.translating(path) {
+      try FileSystem.createDirectory(stepFolder)
+      try write(draft, to: path)
+      try prune(upTo: step)
+    }
+    return path
+  }
+
+  /// Saves the best checkpoint in the place of the one before.
+  ///
+  /// - Parameter draft: the tensors and metadata.
+  /// - Returns: the file.
+  /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
+  @discardableResult
+  public func saveBest(_ draft: CheckpointDraft) throws(CheckpointError) -> String {
+    try CheckpointError.translating(bestPath) {
+      try FileSystem.createDirectory(folder)
+      try write(draft, to: bestPath)
+    }
+    return bestPath
+  }
+
+  private func write(_ draft: CheckpointDraft, to path: String) throws {
+    let file = try FileReplacement(of: path)
+    try afterOperation(.opened)
+    try draft.write(level: level, path: path) { bytes in try file.writer.write(bytes) }
+    try afterOperation(.written)
+    try file.finishWriting()
+    try afterOperation(.finishedWriting)
+    try readBack(file.temporaryPath)
+    try afterOperation(.verified)
+    try file.rename()
+    try afterOperation(.renamed)
+    try file.synchronizeDirectory()
+    try afterOperation(.synchronizedDirectory)
+  }
+
+  /// Verifies what has just been written; a fault here is one of the device, not of the user's file.
+  private func readBack(_ path: String) throws(CheckpointError) {
+    do throws(CheckpointError) {
+      try Checkpoint.verify(path: path)
+    } catch {
+      throw .storage(path, error.place, "it was written but does not read back: \(error.reason)")
+    }
+  }
+
+  /// Removes step checkpoints, the oldest first, that are not among the last up to a step.
+  private func prune(upTo newest: Int) throws {
+    let old = try steps().filter { $0 <= newest }.dropLast(keepLast)
+    for step in old {
+      do throws(FileError) {
+        try FileSystem.remove(path(ofStep: step))
+      } catch {
+        guard error.isMissing else { throw error }
+      }
+      try afterOperation(.pruned(step: step))
+    }
+  }
+}

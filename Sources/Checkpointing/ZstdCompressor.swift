@@ -1,0 +1,79 @@
+import CZstd
+
+/// Compresses a content of known size into one zstd frame with a checksum.
+///
+/// The memory it takes does not depend on the size of the content.
+final class ZstdCompressor {
+  /// Takes pieces of the frame one after another; a piece is valid during the call only.
+  typealias Sink = (UnsafeRawBufferPointer) throws -> Void
+
+  private let path: String
+  private let context: OpaquePointer
+  private let output: UnsafeMutableRawBufferPointer
+  private var isFinished = false
+
+  /// Begins a frame.
+  ///
+  /// - Parameters:
+  ///   - level: how hard to try, 1 to 19; negative levels are faster still.
+  ///   - contentByteCount: the size of the whole content, which the frame declares.
+  ///   - path: the file's name, for messages.
+  /// - Throws: `CheckpointError` if there is not enough memory.
+  init(level: Int, contentByteCount: Int, path: String) throws(CheckpointError) {
+    self.path = path
+    guard let context = ZSTD_createCCtx() else {
+      throw .storage(path, "frame", "there is no memory for a compressor")
+    }
+    self.context = context
+    output = .allocate(byteCount: ZSTD_CStreamOutSize(), alignment: 16)
+    try Zstd.check("set level", path, isReading: false) {
+      ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(clamping: level))
+    }
+    try Zstd.check("set checksum", path, isReading: false) {
+      ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    }
+    try Zstd.check("set size", path, isReading: false) {
+      ZSTD_CCtx_setPledgedSrcSize(context, UInt64(contentByteCount))
+    }
+  }
+
+  deinit {
+    ZSTD_freeCCtx(context)
+    output.deallocate()
+  }
+
+  /// Takes the next piece of the content.
+  ///
+  /// - Throws: `CheckpointError`, or whatever the sink throws.
+  func write(_ bytes: UnsafeRawBufferPointer, to sink: Sink) throws {
+    precondition(!isFinished, "a frame was written after its end")
+    var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
+    while input.pos < input.size {
+      try step(&input, ZSTD_e_continue, sink)
+    }
+  }
+
+  /// Ends the frame.
+  ///
+  /// - Throws: `CheckpointError` if the content was not of the size that was declared, or whatever the
+  ///   sink throws.
+  func finish(to sink: Sink) throws {
+    precondition(!isFinished, "a frame was ended twice")
+    isFinished = true
+    var input = ZSTD_inBuffer(src: nil, size: 0, pos: 0)
+    while try step(&input, ZSTD_e_end, sink) > 0 {}
+  }
+
+  /// One call of the library; returns how many bytes it still holds back.
+  @discardableResult
+  private func step(
+    _ input: inout ZSTD_inBuffer, _ operation: ZSTD_EndDirective, _ sink: Sink
+  ) throws -> Int {
+    var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
+    let left = try Zstd.check("compress", path, isReading: false) {
+      ZSTD_compressStream2(context, &target, &input, operation)
+    }
+    if target.pos > 0 { try sink(UnsafeRawBufferPointer(rebasing: output[..<target.pos])) }
+    return left
+  }
+}

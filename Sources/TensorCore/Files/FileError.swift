@@ -1,0 +1,64 @@
+import Glibc
+
+/// An operating-system call on a file that failed, with its reason and cure.
+public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The file or folder the call was about.
+  public let path: String
+
+  /// What was attempted, in a word such as `open`, `write` or `rename`.
+  public let operation: String
+
+  /// The value of `errno` after the call.
+  public let code: Int32
+
+  /// Describes a failed call.
+  ///
+  /// - Parameters:
+  ///   - path: the file or folder the call was about.
+  ///   - operation: what was attempted, in a word.
+  ///   - code: the value of `errno` after the call.
+  public init(path: String, operation: String, code: Int32) {
+    self.path = path
+    self.operation = operation
+    self.code = code
+  }
+
+  /// Whether the file, or a folder on the way to it, does not exist.
+  public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+
+  /// Whether the device or the user's share of it is full.
+  public var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+
+  /// The operating system's words for the reason.
+  public var reason: String {
+    // The reentrant form: several threads may report errors at once.
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let text = buffer.baseAddress, strerror_r(code, text, buffer.count) == 0 else {
+        return "error \(code)"
+      }
+      return String(cString: text)
+    }
+  }
+
+  /// What the user can do about it.
+  public var cure: String {
+    switch code {
+    case ENOENT, ENOTDIR: "Check the path."
+    case EACCES, EPERM: "Check the permissions of the file and of the folders above it."
+    case ENOSPC: "Free some space on the device, or choose another folder."
+    case EDQUOT: "Free some of your quota, or choose another folder."
+    case EFBIG: "Raise the limit on the size of files, see `ulimit -f`."
+    case EROFS: "Choose a folder on a file system that can be written."
+    case EMFILE, ENFILE: "Raise the limit on open files, see `ulimit -n`."
+    case ENOMEM: "Give the process more memory."
+    case EISDIR: "Name a file inside the folder."
+    case EEXIST: "Remove it, or choose another path."
+    case ENAMETOOLONG: "Choose a shorter path."
+    case EIO, ESTALE: "Check the device and the system's log."
+    default: "Check the path and the file system."
+    }
+  }
+
+  /// The whole message: operation, path, reason and cure.
+  public var description: String { "\(operation) \(path): \(reason). \(cure)" }
+}

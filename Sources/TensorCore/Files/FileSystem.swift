@@ -1,0 +1,97 @@
+import Glibc
+
+/// Operations on files and folders that need no open file.
+public enum FileSystem {
+  /// Whether the path leads to a file or folder that can be seen.
+  public static func exists(_ path: String) -> Bool {
+    (try? SystemCalls.status(path)) != nil
+  }
+
+  /// Whether the path leads to a folder.
+  public static func isDirectory(_ path: String) -> Bool {
+    guard let status = try? SystemCalls.status(path) else { return false }
+    return status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// The size of a file in bytes.
+  ///
+  /// - Throws: `FileError`.
+  public static func byteCount(of path: String) throws(FileError) -> Int {
+    Int(try SystemCalls.status(path).st_size)
+  }
+
+  /// The whole content of a regular file.
+  ///
+  /// - Throws: `FileError`.
+  public static func readAll(_ path: String) throws(FileError) -> [UInt8] {
+    let reader = try FileReader(path: path)
+    var failure: FileError?
+    let content = [UInt8](unsafeUninitializedCapacity: reader.byteCount) { buffer, count in
+      do throws(FileError) {
+        count = try reader.read(into: UnsafeMutableRawBufferPointer(buffer))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return content
+  }
+
+  /// Writes a file in one go.
+  ///
+  /// - Parameters:
+  ///   - bytes: the content.
+  ///   - path: the file; its folder must exist.
+  ///   - atomically: whether the file appears, durable and whole, in one instant or not at all;
+  ///     otherwise a failure may leave part of it.
+  /// - Throws: `FileError`; a temporary file is removed first.
+  public static func write(
+    _ bytes: [UInt8], to path: String, atomically: Bool = true
+  ) throws(FileError) {
+    if atomically {
+      let file = try FileReplacement(of: path)
+      try file.writer.write(bytes)
+      try file.commit()
+    } else {
+      let writer = try FileWriter(path: path)
+      try writer.write(bytes)
+      try writer.close()
+    }
+  }
+
+  /// Writes a text in UTF-8, as `write(_:to:atomically:)` does.
+  ///
+  /// - Throws: `FileError`.
+  public static func write(
+    _ text: String, to path: String, atomically: Bool = true
+  ) throws(FileError) {
+    try write(Array(text.utf8), to: path, atomically: atomically)
+  }
+
+  /// Removes a file or a symbolic link.
+  ///
+  /// - Throws: `FileError`, also where there is none.
+  public static func remove(_ path: String) throws(FileError) {
+    try SystemCalls.check("remove", path) { unlink(path) }
+  }
+
+  /// Gives a file another name in one instant; a file of that name is replaced.
+  ///
+  /// The new name is durable only after `synchronizeDirectory` on its folder.
+  ///
+  /// - Throws: `FileError`.
+  public static func rename(_ path: String, to newPath: String) throws(FileError) {
+    try SystemCalls.check("rename", path) { Glibc.rename(path, newPath) }
+  }
+
+  /// The bytes that this user can still write on the device that holds a path.
+  ///
+  /// - Throws: `FileError`.
+  public static func freeBytes(at path: String) throws(FileError) -> Int {
+    var status = statvfs()
+    try SystemCalls.check("statvfs", path) { statvfs(path, &status) }
+    let blocks = Int(clamping: status.f_bavail)
+    let (bytes, overflow) = blocks.multipliedReportingOverflow(by: Int(clamping: status.f_frsize))
+    return overflow ? Int.max : bytes
+  }
+}

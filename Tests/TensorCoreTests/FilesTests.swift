@@ -1,0 +1,172 @@
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite("Files")
+struct FilesTests {
+  @Test("a file holds what was written, replaced and appended")
+  func writing() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("a.txt")
+      let writer = try FileWriter(path: path)
+      try writer.write("one\n")
+      try writer.synchronize()
+      try writer.close()
+      try writer.close()  // allowed, does nothing
+      let appender = try FileWriter(path: path, mode: .append)
+      try appender.write("two\n")
+      #expect(try FileSystem.readAll(path) == Array("one\ntwo\n".utf8))
+      #expect(try FileSystem.byteCount(of: path) == 8)
+      try FileSystem.write("three", to: path, atomically: false)
+      #expect(try FileSystem.readAll(path) == Array("three".utf8))
+    }
+  }
+
+  @Test("only one writer can create a file exclusively")
+  func exclusive() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("run.lock")
+      try FileWriter(path: path, mode: .exclusive).close()
+      let error = #expect(throws: FileError.self) {
+        try FileWriter(path: path, mode: .exclusive)
+      }
+      #expect(error?.code == EEXIST)
+    }
+  }
+
+  @Test("a full device is an error that says so")
+  func fullDevice() throws {
+    let writer = try FileWriter(path: "/dev/full")
+    let error = #expect(throws: FileError.self) { try writer.write("text") }
+    #expect(error?.isOutOfSpace == true)
+    #expect(
+      error?.description
+        == "write /dev/full: No space left on device. "
+        + "Free some space on the device, or choose another folder.")
+  }
+
+  @Test("a missing file is told from others", arguments: ["missing", "file/below"])
+  func missing(name: String) throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.write("", to: folder.path("file"))
+      let path = folder.path(name)
+      let error = #expect(throws: FileError.self) { try MappedFile(path: path) }
+      #expect(error?.isMissing == true)
+      #expect(error?.path == path)
+      #expect(throws: FileError.self) { try FileReader(path: path) }
+      #expect(throws: FileError.self) { try FileSystem.readAll(path) }
+      #expect(!FileSystem.exists(path))
+    }
+  }
+
+  @Test("folders, devices and names with a zero byte are not read as files")
+  func notAFile() throws {
+    try withTemporaryFolder { folder in
+      let directory = #expect(throws: FileError.self) { try MappedFile(path: folder.path) }
+      #expect(directory?.code == EISDIR && directory?.isMissing == false)
+      #expect(throws: FileError.self) { try MappedFile(path: "/dev/null") }
+      try FileSystem.write("", to: folder.path("a"))
+      #expect(throws: FileError.self) { try FileSystem.readAll(folder.path("a\0b")) }
+    }
+  }
+
+  @Test("a mapping shows the file, also an empty one, and outlives its name")
+  func mapping() throws {
+    try withTemporaryFolder { folder in
+      let content = (0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+      try FileSystem.write(content, to: folder.path("data"))
+      let file = try MappedFile(path: folder.path("data"))
+      try FileSystem.write([1, 2, 3], to: folder.path("data"))
+      try FileSystem.remove(folder.path("data"))
+      #expect(file.bytes.elementsEqual(content))
+      try FileSystem.write([], to: folder.path("empty"))
+      #expect(try MappedFile(path: folder.path("empty")).bytes.isEmpty)
+    }
+  }
+
+  @Test("a reader gives the file in pieces, the last one short")
+  func reading() throws {
+    try withTemporaryFolder { folder in
+      let content = (0..<25).map { UInt8($0) }
+      try FileSystem.write(content, to: folder.path("data"))
+      let reader = try FileReader(path: folder.path("data"))
+      #expect(reader.byteCount == 25)
+      var found: [UInt8] = []
+      var piece = [UInt8](repeating: 0, count: 10)
+      for expected in [10, 10, 5, 0] {
+        let count = try piece.withUnsafeMutableBytes { try reader.read(into: $0) }
+        #expect(count == expected)
+        found += piece.prefix(count)
+      }
+      #expect(found == content)
+    }
+  }
+
+  @Test("names come sorted by their bytes, and only real failures are errors")
+  func listing() throws {
+    try withTemporaryFolder { folder in
+      for name in ["b", "a", "Z", "é", "10", "9"] {
+        try FileSystem.write("", to: folder.path(name))
+      }
+      #expect(try FileSystem.list(folder.path) == ["10", "9", "Z", "a", "b", "é"])
+      #expect(throws: FileError.self) { try FileSystem.list(folder.path("none")) }
+    }
+  }
+
+  @Test("folders are created with their parents, twice without harm, never over a file")
+  func creatingFolders() throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.createDirectory(folder.path("a/b/c"))
+      try FileSystem.createDirectory(folder.path("a/b/c/"))
+      #expect(FileSystem.isDirectory(folder.path("a/b/c")))
+      try FileSystem.synchronizeDirectory(folder.path("a/b"))
+      #expect(throws: FileError.self) {
+        try FileSystem.createDirectory(folder.path("x/y"), withParents: false)
+      }
+      try FileSystem.write("", to: folder.path("file"))
+      #expect(throws: FileError.self) { try FileSystem.createDirectory(folder.path("file")) }
+    }
+  }
+
+  @Test(
+    "the parent of a path is what stands before its last slash",
+    arguments: [("a/b/c", "a/b"), ("/a", "/"), ("a", "."), ("a/b/", "a/b")])
+  func parent(path: String, parent: String) {
+    #expect(FileSystem.parent(of: path) == parent)
+  }
+
+  @Test("a device has free bytes; a missing path has no device")
+  func freeBytes() throws {
+    #expect(try FileSystem.freeBytes(at: "/tmp") > 0)
+    #expect(throws: FileError.self) { try FileSystem.freeBytes(at: "/none/such") }
+  }
+
+  @Test("a replacement that is not committed leaves the old file and nothing else")
+  func abandonedReplacement() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("result.json")
+      try FileSystem.write("old", to: path)
+      do {
+        let file = try FileReplacement(of: path)
+        try file.writer.write("half")
+        #expect(FileSystem.exists(file.temporaryPath))
+      }
+      #expect(try FileSystem.readAll(path) == Array("old".utf8))
+      #expect(try FileSystem.list(folder.path) == ["result.json"])
+      try FileSystem.write("new", to: path)
+      #expect(try FileSystem.readAll(path) == Array("new".utf8))
+      #expect(try FileSystem.list(folder.path) == ["result.json"])
+    }
+  }
+
+  @Test(
+    "temporary names are told from others",
+    arguments: [
+      ("result.json.4711.tmp", "result.json"), ("a.1.tmp", "a"), ("a.tmp", nil), ("a.x1.tmp", nil),
+      (".1.tmp", nil), ("a..tmp", nil), ("a.1.tmp2", nil), ("a.1", nil),
+    ])
+  func temporaryNames(name: String, final: String?) {
+    #expect(FileReplacement.finalName(ofTemporary: name) == final)
+  }
+}
