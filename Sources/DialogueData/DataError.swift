@@ -1,0 +1,53 @@
+/// A dataset that cannot be used: what is wrong, where, and how to put it right.
+public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The kinds of trouble, which differ in the program's exit code.
+  public enum Kind: Sendable, Equatable {
+    /// A folder or file that was named, or that a dataset must have, does not exist.
+    case missing
+
+    /// The data is there but wrong.
+    case bad
+  }
+
+  /// Whether something is absent or wrong.
+  public let kind: Kind
+
+  /// The file or folder.
+  public let file: String
+
+  /// Where in the file: line, dialogue, utterance, tensor, row, column or field.
+  public let place: String?
+
+  /// What is wrong there.
+  public let reason: String
+
+  /// What to do about it, as a sentence.
+  public let cure: String
+
+  /// Describes the trouble with one file.
+  public init(kind: Kind = .bad, file: String, place: String? = nil, reason: String, cure: String) {
+    self.kind = kind
+    self.file = file
+    self.place = place
+    self.reason = reason
+    self.cure = cure
+  }
+
+  /// The whole message: file, place, reason and cure.
+  public var description: String {
+    let location = place.map { "\(file), \($0)" } ?? file
+    return "\(location): \(reason). \(cure)"
+  }
+}
+
+extension String {
+  /// The text between quotation marks, shortened if it is long, so that a message that quotes the
+  /// data stays one line.
+  var quoted: String {
+    let limit = 60
+    let start = unicodeScalars.prefix(limit).map {
+      $0.properties.generalCategory == .control ? " " : String($0)
+    }
+    return "\"\(start.joined())\(unicodeScalars.count > limit ? "..." : "")\""
+  }
+}

@@ -1,0 +1,99 @@
+import TensorCore
+
+/// What a run wants of a dataset.
+public struct ReadingOptions: Sendable, Equatable {
+  /// The modalities the run uses; nil for all that the dataset lists.
+  public var modalities: [Modality]?
+
+  /// Whether utterances without a label are accepted, as for prediction.
+  public var allowsMissingEmotion: Bool
+
+  /// Whether a text encoder reads the words, so that text features are neither needed nor read.
+  public var hasTextEncoder: Bool
+
+  /// The default uses everything that the dataset lists and wants a label on every utterance.
+  public init(
+    modalities: [Modality]? = nil, allowsMissingEmotion: Bool = false, hasTextEncoder: Bool = false
+  ) {
+    self.modalities = modalities
+    self.allowsMissingEmotion = allowsMissingEmotion
+    self.hasTextEncoder = hasTextEncoder
+  }
+}
+
+/// A dataset folder, or a synthetic corpus in its place.
+///
+/// The manifest is read at once, splits when they are asked for.
+public struct Dataset: Sendable {
+  /// What the dataset says of itself.
+  public let manifest: DatasetManifest
+
+  /// The modalities in use, in the order of `Modality.allCases`.
+  public let modalities: [Modality]
+
+  private let source: Source
+
+  private enum Source: Sendable {
+    case folder(FolderReader)
+    case synthetic(SyntheticCorpus)
+  }
+
+  /// Opens a dataset folder.
+  ///
+  /// - Parameters:
+  ///   - folder: the path of the folder.
+  ///   - options: what the run wants of it.
+  /// - Throws: ``DataError`` if the folder or its `dataset.json` is missing or wrong, or does not
+  ///   list a modality that is wanted; `FileError` if the storage fails.
+  public init(folder: String, options: ReadingOptions = ReadingOptions()) throws {
+    let reader = try FolderReader(folder: folder, options: options)
+    manifest = reader.manifest
+    modalities = reader.modalities
+    source = .folder(reader)
+  }
+
+  /// Uses a synthetic corpus.
+  ///
+  /// - Parameters:
+  ///   - corpus: the corpus.
+  ///   - modalities: those the run uses, all listed by the corpus; nil for all that it lists.
+  public init(_ corpus: SyntheticCorpus, modalities: [Modality]? = nil) {
+    manifest = corpus.manifest
+    self.modalities = Modality.allCases.filter {
+      modalities?.contains($0) ?? (corpus.options.widths[$0] != nil)
+    }
+    source = .synthetic(corpus)
+  }
+
+  /// Reads or makes a split and checks it completely.
+  ///
+  /// Every call does the whole work again; keep the result.
+  ///
+  /// - Throws: ``DataError`` of kind `missing` if the dataset has no such split or a file of it is
+  ///   absent, of kind `bad` for the first thing that is wrong; `FileError` if the storage fails.
+  public func split(_ name: SplitName) throws -> Split {
+    switch source {
+    case .folder(let reader): try reader.split(name)
+    case .synthetic(let corpus): corpus.split(name, modalities: modalities)
+    }
+  }
+
+  /// A digest of the manifest, the modalities in use and the splits given, as 16 hexadecimal
+  /// digits.
+  ///
+  /// Ranks that read the same data have the same digest. For a folder it covers the manifest's
+  /// fields, every byte of the dialogues' files and every byte of the features in use.
+  public func digest(of splits: [Split]) -> String {
+    var digest = StableDigest()
+    digest.add(manifest.name)
+    for emotion in manifest.emotions { digest.add(emotion) }
+    for modality in Modality.allCases {
+      digest.add(modality.rawValue)
+      digest.add(manifest.modalities[modality] ?? 0)
+      digest.add(modalities.contains(modality) ? 1 : 0)
+    }
+    for split in splits { digest.add(Int(truncatingIfNeeded: split.digest)) }
+    let digits = String(digest.value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}

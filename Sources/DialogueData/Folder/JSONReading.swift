@@ -1,0 +1,90 @@
+import Foundation
+
+/// Decodes JSON and tells in the terms of a dataset what is wrong with it.
+///
+/// The decoder reads strict JSON and stops at a nesting of 512, so no input can overflow the stack.
+enum JSONReading {
+  /// Decodes one JSON value.
+  ///
+  /// - Parameters:
+  ///   - type: what the value should be.
+  ///   - bytes: the value and nothing else, in UTF-8.
+  ///   - file: the file's name, for messages.
+  ///   - line: the number of the line, counted from 1, where a file holds a value a line.
+  static func decode<Value: Decodable>(
+    _ type: Value.Type, from bytes: ArraySlice<UInt8>, file: String, line: Int?
+  ) throws(DataError) -> Value {
+    do {
+      return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch {
+      throw describe(error, in: bytes, file: file, line: line)
+    }
+  }
+
+  private static func describe(
+    _ error: any Error, in bytes: ArraySlice<UInt8>, file: String, line: Int?
+  ) -> DataError {
+    let linePlace = line.map { "line \($0)" }
+    func mistake(at path: [any CodingKey], _ reason: String, _ cure: String) -> DataError {
+      let field = path.isEmpty ? nil : "field \"\(name(of: path))\""
+      let place = [linePlace, field].compactMap(\.self).joined(separator: ", ")
+      return DataError(
+        file: file, place: place.isEmpty ? nil : place, reason: reason, cure: cure)
+    }
+
+    switch error {
+    case DecodingError.keyNotFound(let key, let context):
+      return mistake(at: context.codingPath + [key], "the field is missing", "Add it.")
+    case DecodingError.typeMismatch(let type, let context):
+      return mistake(
+        at: context.codingPath, "the value has the wrong type", "Write \(phrase(for: type)).")
+    case DecodingError.valueNotFound(let type, let context):
+      return mistake(at: context.codingPath, "the value is null", "Write \(phrase(for: type)).")
+    case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+      return mistake(
+        at: context.codingPath, "the value cannot be used (\(context.debugDescription))",
+        "Correct the value.")
+    default:
+      return mistake(
+        at: [], "not valid JSON (\(syntaxError(in: bytes)))",
+        "Correct the file, or get it again if it is cut off.")
+    }
+  }
+
+  /// A path of keys as in `utterances[3].emotion`.
+  private static func name(of path: [any CodingKey]) -> String {
+    path.reduce("") { name, key in
+      if let index = key.intValue { return "\(name)[\(index)]" }
+      return name.isEmpty ? key.stringValue : "\(name).\(key.stringValue)"
+    }
+  }
+
+  /// The JSON value that a Swift type is read from.
+  private static func phrase(for type: any Any.Type) -> String {
+    switch type {
+    case is String.Type: "a string"
+    case is Int.Type: "a whole number"
+    case is any Collection.Type where "\(type)".hasPrefix("Array"): "an array"
+    default: "an object"
+    }
+  }
+
+  /// What is wrong with the syntax, and where in the line.
+  ///
+  /// The decoder does not tell, so the other parser of Foundation is asked.
+  private static func syntaxError(in bytes: ArraySlice<UInt8>) -> String {
+    do {
+      _ = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
+      return "it is not strict JSON"
+    } catch {
+      let text = (error as NSError).userInfo["NSDebugDescription"] as? String
+      guard let text else { return "it cannot be parsed" }
+      return text.hasSuffix(".") ? String(text.dropLast()) : text
+    }
+  }
+}
+
+extension Sequence<String> {
+  /// The words with commas between them.
+  var listed: String { joined(separator: ", ") }
+}

@@ -1,0 +1,110 @@
+import TensorCore
+
+/// Which dialogues every training step sees, as pure functions of the seed.
+///
+/// An epoch is a permutation of the split's dialogues, drawn from (seed, epoch) alone. It is cut
+/// into global batches of `dialoguesPerBatch`; the last, smaller batch is kept. A global batch is
+/// cut into micro-batches by the lengths of its dialogues alone. Ranks appear only at the end: rank
+/// r of p computes the micro-batches `[rV/p, (r+1)V/p)`. So every rank derives the same plan
+/// without a message, and neither a restart nor another number of ranks changes which dialogues a
+/// step sees.
+///
+/// The position in an epoch is the *cursor*: the number of its dialogues already consumed.
+///
+///     let epoch = plan.epoch(3)                     // draws the permutation once
+///     let batch = epoch.globalBatch(from: cursor)
+///     let mine = batch.microBatchRange(rank: rank, rankCount: rankCount)
+public struct BatchPlan: Sendable {
+  /// The seed of the run.
+  public let seed: UInt64
+
+  /// The utterances of every dialogue, in file order.
+  public let dialogueLengths: [Int]
+
+  /// The dialogues of a full global batch, B.
+  public let dialoguesPerBatch: Int
+
+  /// The micro-batches of every global batch, V.
+  public let microBatchCount: Int
+
+  /// Lays out the plan of a run.
+  ///
+  /// - Precondition: there is a dialogue, none is empty, and both counts are positive.
+  public init(
+    seed: UInt64, dialogueLengths: [Int], dialoguesPerBatch: Int, microBatchCount: Int
+  ) {
+    precondition(!dialogueLengths.isEmpty, "a batch plan needs a dialogue")
+    precondition(dialogueLengths.allSatisfy { $0 > 0 }, "a batch plan met an empty dialogue")
+    precondition(dialoguesPerBatch > 0, "\(dialoguesPerBatch) dialogues a batch")
+    precondition(microBatchCount > 0, "\(microBatchCount) micro-batches")
+    self.seed = seed
+    self.dialogueLengths = dialogueLengths
+    self.dialoguesPerBatch = dialoguesPerBatch
+    self.microBatchCount = microBatchCount
+  }
+
+  /// The dialogues of an epoch.
+  public var dialogueCount: Int { dialogueLengths.count }
+
+  /// The steps of an epoch, `ceil(D / B)`.
+  public var stepsPerEpoch: Int {
+    (dialogueCount + dialoguesPerBatch - 1) / dialoguesPerBatch
+  }
+
+  /// The steps of a run: those of all epochs, or `maxSteps` if that is fewer.
+  public func totalSteps(epochs: Int, maxSteps: Int? = nil) -> Int {
+    let steps = epochs * stepsPerEpoch
+    return maxSteps.map { min($0, steps) } ?? steps
+  }
+
+  /// The epoch and the cursor at which a step (counted from 0) of an uninterrupted run begins.
+  public func position(ofStep step: Int) -> (epoch: Int, cursor: Int) {
+    let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
+    return (epoch, cursor(ofBatch: index))
+  }
+
+  /// The cursor at which a batch (counted from 0) of an epoch begins.
+  public func cursor(ofBatch index: Int) -> Int { index * dialoguesPerBatch }
+
+  /// The order of an epoch, drawn once and then only read.
+  public func epoch(_ epoch: Int) -> EpochPlan { EpochPlan(epoch: epoch, plan: self) }
+
+  /// One global batch, by its number in the epoch.
+  ///
+  /// Draws the whole permutation; a training loop keeps the ``EpochPlan`` instead.
+  public func globalBatch(epoch: Int, index: Int) -> GlobalBatch {
+    self.epoch(epoch).globalBatch(from: cursor(ofBatch: index))
+  }
+}
+
+/// The dialogues of one epoch in the order in which they are trained on.
+public struct EpochPlan: Sendable {
+  /// The number of the epoch, counted from 0.
+  public let epoch: Int
+
+  /// Every dialogue exactly once, as indices in the split's file order.
+  public let order: [Int]
+
+  private let plan: BatchPlan
+
+  init(epoch: Int, plan: BatchPlan) {
+    var stream = RandomStream(seed: plan.seed, purpose: "shuffle", step: epoch)
+    self.epoch = epoch
+    self.plan = plan
+    order = stream.permutation(of: plan.dialogueCount)
+  }
+
+  /// The global batch that begins at a cursor, at most `dialoguesPerBatch` dialogues long.
+  ///
+  /// The cursor need not be a multiple of the batch size: a run that was interrupted in mid-epoch
+  /// and goes on with another batch size still sees each dialogue once.
+  ///
+  /// - Precondition: the cursor is in 0 ..< the number of dialogues.
+  public func globalBatch(from cursor: Int) -> GlobalBatch {
+    precondition(order.indices.contains(cursor), "cursor \(cursor) of \(order.count) dialogues")
+    let end = min(cursor + plan.dialoguesPerBatch, order.count)
+    return GlobalBatch(
+      dialogues: Array(order[cursor..<end]), dialogueLengths: plan.dialogueLengths,
+      microBatchCount: plan.microBatchCount, epoch: epoch, cursor: cursor)
+  }
+}

@@ -1,0 +1,36 @@
+/// The forward passes of an evaluation or prediction.
+///
+/// Dialogues are cut, in file order, into groups that depend on their lengths alone. Each group is
+/// a forward pass of its own on one rank, so a score has the same bits at every rank count.
+public struct EvaluationPlan: Sendable, Equatable {
+  /// The dialogues of each group, as ranges of the split's file order; none is empty.
+  public let groups: [Range<Int>]
+
+  /// Fills groups greedily: a dialogue that no longer fits the budget opens the next group.
+  ///
+  /// - Parameters:
+  ///   - dialogueLengths: utterances of every dialogue, in file order.
+  ///   - utterancesPerGroup: the budget; a longer dialogue is a group by itself. Peak memory of an
+  ///     evaluation grows with it.
+  public init(dialogueLengths: [Int], utterancesPerGroup: Int = 128) {
+    precondition(utterancesPerGroup > 0, "\(utterancesPerGroup) utterances a group")
+    var groups: [Range<Int>] = []
+    var first = 0
+    var load = 0
+    for (dialogue, length) in dialogueLengths.enumerated() {
+      if dialogue > first && load + length > utterancesPerGroup {
+        groups.append(first..<dialogue)
+        first = dialogue
+        load = 0
+      }
+      load += length
+    }
+    if first < dialogueLengths.count { groups.append(first..<dialogueLengths.count) }
+    self.groups = groups
+  }
+
+  /// The groups that a rank computes, by their numbers; contiguous over the ranks.
+  public func groupRange(rank: Int, rankCount: Int) -> Range<Int> {
+    RankShare.range(of: groups.count, rank: rank, rankCount: rankCount)
+  }
+}

@@ -1,0 +1,74 @@
+/// The dialogues of one training step, cut into micro-batches, with the counts that scale losses.
+///
+/// Letters: B dialogues, n utterances of a dialogue, N utterances of the batch, M modalities in
+/// use, V micro-batches.
+public struct GlobalBatch: Sendable, Equatable {
+  /// The epoch the batch belongs to, counted from 0.
+  public let epoch: Int
+
+  /// The number of dialogues of the epoch that were consumed before this batch.
+  public let cursor: Int
+
+  /// The dialogues, as indices in the split's file order, in the order of the epoch. `[B]`
+  public let dialogues: [Int]
+
+  /// The dialogues of each micro-batch, as indices in the split's file order. `[V]`
+  ///
+  /// Each dialogue stands in exactly one micro-batch, in the same order as in ``dialogues``. A
+  /// micro-batch may be empty and then contributes zeros.
+  public let microBatches: [[Int]]
+
+  /// The number of utterances, N.
+  public let utteranceCount: Int
+
+  /// The number of utterances that stand in dialogues of at least two utterances.
+  ///
+  /// Only these have positives in the contrastive loss of the modality level.
+  public let anchorUtterances: Int
+
+  /// Forms the batch of exactly these dialogues.
+  ///
+  /// - Parameters:
+  ///   - dialogues: indices in the split's file order.
+  ///   - dialogueLengths: utterances of every dialogue of the split, in file order.
+  ///   - microBatchCount: V, at least 1; may exceed the number of dialogues.
+  ///   - epoch: the epoch the batch belongs to.
+  ///   - cursor: the dialogues of the epoch consumed before.
+  public init(
+    dialogues: [Int], dialogueLengths: [Int], microBatchCount: Int, epoch: Int = 0, cursor: Int = 0
+  ) {
+    precondition(microBatchCount > 0, "\(microBatchCount) micro-batches")
+    let lengths = dialogues.map { dialogueLengths[$0] }
+    self.epoch = epoch
+    self.cursor = cursor
+    self.dialogues = dialogues
+    microBatches = MicroBatchBalance.cut(lengths: lengths, into: microBatchCount).map {
+      $0.map { dialogues[$0] }
+    }
+    utteranceCount = lengths.reduce(0, +)
+    anchorUtterances = lengths.reduce(0) { $1 >= 2 ? $0 + $1 : $0 }
+  }
+
+  /// The cursor after this batch: the dialogues of the epoch consumed with it.
+  public var nextCursor: Int { cursor + dialogues.count }
+
+  /// The micro-batches that a rank computes, by their numbers: `[rV/p, (r+1)V/p)`.
+  public func microBatchRange(rank: Int, rankCount: Int) -> Range<Int> {
+    RankShare.range(of: microBatches.count, rank: rank, rankCount: rankCount)
+  }
+
+  /// The number of anchors over which the contrastive loss (3) of the modality level is averaged.
+  ///
+  /// An anchor has a positive if its dialogue has another utterance, so there are M n anchors for
+  /// each dialogue of n >= 2 utterances. One modality alone has no contrastive loss.
+  public func modalityAnchorCount(modalityCount: Int) -> Int {
+    modalityCount >= 2 ? modalityCount * anchorUtterances : 0
+  }
+
+  /// The number of anchors over which the contrastive loss (5) of the utterance level is averaged.
+  ///
+  /// Every row has a positive if there are M >= 2 modalities, so there are M N anchors.
+  public func utteranceAnchorCount(modalityCount: Int) -> Int {
+    modalityCount >= 2 ? modalityCount * utteranceCount : 0
+  }
+}

@@ -1,0 +1,77 @@
+import TensorCore
+
+/// The rows of some dialogues one after another, without padding, with offsets beside them.
+///
+/// Letters: B dialogues, N utterances in all, K emotions. One value is kept and packed anew for
+/// every micro-batch; it allocates only while it meets larger micro-batches than before.
+public struct PackedBatch: Sendable {
+  /// The dialogues, as indices in the split's file order. `[B]`
+  public private(set) var dialogues: [Int] = []
+
+  /// The first row of each dialogue, and N at the end. `[B + 1]`
+  public private(set) var offsets: [Int] = [0]
+
+  /// The emotion of each row in 0 ..< K, or ``Split/unlabelled``. `[N]`
+  public private(set) var labels: [Int] = []
+
+  /// Begins with no dialogues.
+  public init() {}
+
+  /// Packs some dialogues of a split.
+  public init(_ dialogues: [Int], of split: Split) { pack(dialogues, of: split) }
+
+  /// Packs consecutive dialogues of a split.
+  public init(_ dialogues: Range<Int>, of split: Split) { pack(dialogues, of: split) }
+
+  /// The number of rows, N.
+  public var utteranceCount: Int { labels.count }
+
+  /// Whether there is no dialogue, as in a micro-batch beyond the last dialogue.
+  public var isEmpty: Bool { dialogues.isEmpty }
+
+  /// Replaces the contents by other dialogues, as of a micro-batch.
+  public mutating func pack(_ dialogues: [Int], of split: Split) {
+    clear()
+    for dialogue in dialogues { append(dialogue, of: split) }
+  }
+
+  /// Replaces the contents by consecutive dialogues, as of an evaluation group.
+  public mutating func pack(_ dialogues: Range<Int>, of split: Split) {
+    clear()
+    for dialogue in dialogues { append(dialogue, of: split) }
+  }
+
+  private mutating func clear() {
+    dialogues.removeAll(keepingCapacity: true)
+    labels.removeAll(keepingCapacity: true)
+    offsets.removeAll(keepingCapacity: true)
+    offsets.append(0)
+  }
+
+  private mutating func append(_ dialogue: Int, of split: Split) {
+    dialogues.append(dialogue)
+    for row in split.dialogues[dialogue].rows { labels.append(split.labels[row]) }
+    offsets.append(labels.count)
+  }
+
+  /// Copies the features of all packed dialogues into memory of the caller.
+  ///
+  /// - Parameters:
+  ///   - modality: one of the split's ``Split/modalities``.
+  ///   - split: the split the dialogues were packed from.
+  ///   - destination: room for `[N, width]`, row-major.
+  public func copyFeatures(
+    _ modality: Modality, of split: Split, to destination: UnsafeMutableBufferPointer<Float>
+  ) {
+    guard let width = split.modalities[modality], let start = destination.baseAddress else {
+      precondition(isEmpty, "no \(modality) features in split \(split.name), or no room for them")
+      return
+    }
+    precondition(
+      destination.count >= utteranceCount * width,
+      "room for \(destination.count) of \(utteranceCount) x \(width) values")
+    for (position, dialogue) in dialogues.enumerated() {
+      split.copyFeatures(modality, dialogue: dialogue, to: start + offsets[position] * width)
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import TensorCore
+
+/// The three parts of a dataset.
+public enum SplitName: String, CaseIterable, Sendable {
+  /// What parameters are fitted to.
+  case train
+
+  /// What the best epoch is chosen on.
+  case validation
+
+  /// What is scored once, at the end.
+  case test
+}
+
+/// The dialogues of one part of a dataset, with their features.
+///
+/// Features of a folder stay where they are, in memory-mapped files; those of a generated corpus
+/// lie in memory. Both are read through ``copyFeatures(_:dialogue:to:)``.
+///
+/// A split has been checked completely when it exists: every value is finite, every label known.
+public final class Split: Sendable {
+  /// The name of the split, such as `train`.
+  public let name: String
+
+  /// The dialogues in file order.
+  public let dialogues: [Dialogue]
+
+  /// The utterances of each dialogue, in file order.
+  public let dialogueLengths: [Int]
+
+  /// The number of utterances, which is the number of rows of the features.
+  public let utteranceCount: Int
+
+  /// The names of the emotions; a label is an index in this list.
+  public let emotions: [String]
+
+  /// The width of the features of each modality that has features here.
+  ///
+  /// A modality that the run does not use, or text when a text encoder reads the words themselves,
+  /// is not among them.
+  public let modalities: [Modality: Int]
+
+  /// The label of every row, ``unlabelled`` where the data has none.
+  public let labels: [Int]
+
+  /// A digest of the dialogues and of all feature bytes, the same in every process.
+  public let digest: UInt64
+
+  /// Stands in ``labels`` for an utterance without a label.
+  public static let unlabelled = -1
+
+  private let features: [Modality: FeatureTable]
+  private let indexOfID: [String: Int]
+
+  /// Whether every utterance has a label.
+  public var isLabelled: Bool { !labels.contains(Self.unlabelled) }
+
+  /// Puts a split together from checked parts.
+  init(
+    name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: FeatureTable],
+    digest: UInt64
+  ) {
+    self.name = name
+    self.dialogues = dialogues
+    self.emotions = emotions
+    self.features = features
+    self.digest = digest
+    dialogueLengths = dialogues.map(\.utterances.count)
+    utteranceCount = dialogueLengths.reduce(0, +)
+    modalities = features.mapValues(\.width)
+    labels = dialogues.flatMap { $0.utterances.map { $0.emotion ?? Self.unlabelled } }
+    indexOfID = Dictionary(
+      dialogues.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Puts a split together in memory.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the split.
+  ///   - dialogues: at least one, with rows that follow one another from 0 and labels within the
+  ///     list of emotions.
+  ///   - emotions: the names of the emotions.
+  ///   - features: `[utterances, width]` of each modality, row-major; all values finite.
+  public convenience init(
+    name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: [Float]]
+  ) {
+    let rowCount = dialogues.reduce(0) { $0 + $1.utterances.count }
+    precondition(rowCount > 0, "split \(name) has no dialogue")
+    let tables = features.mapValues { values in
+      precondition(values.count % rowCount == 0, "\(values.count) values in \(rowCount) rows")
+      return FeatureTable(rowCount: rowCount, width: values.count / rowCount) { memory in
+        values.withUnsafeBufferPointer { source in
+          if let start = source.baseAddress { memory.update(from: start, count: source.count) }
+        }
+      }
+    }
+    self.init(name: name, dialogues: dialogues, emotions: emotions, features: tables)
+  }
+
+  /// Puts a split together in memory and takes its digest.
+  convenience init(
+    name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: FeatureTable]
+  ) {
+    var digest = StableDigest()
+    var row = 0
+    for dialogue in dialogues {
+      precondition(dialogue.firstRow == row, "dialogue \(dialogue.id) does not begin at row \(row)")
+      row += dialogue.utterances.count
+      digest.add(dialogue.id)
+      for utterance in dialogue.utterances {
+        for text in [utterance.id, utterance.speaker ?? "", utterance.text] { digest.add(text) }
+        digest.add(utterance.emotion ?? Self.unlabelled)
+      }
+    }
+    for modality in Modality.allCases {
+      for block in features[modality]?.blocks ?? [] {
+        digest.add(modality.rawValue)
+        let finding = FeatureAudit.read(block, into: &digest)
+        precondition(finding == nil, "\(modality) features of split \(name) are not finite")
+      }
+    }
+    self.init(
+      name: name, dialogues: dialogues, emotions: emotions, features: features,
+      digest: digest.value)
+  }
+
+  /// The place of a dialogue in file order, by its name; nil if there is no such dialogue.
+  public func index(ofDialogue id: String) -> Int? { indexOfID[id] }
+
+  /// Copies the features of a dialogue, converted to Float32, without allocating.
+  ///
+  /// - Parameters:
+  ///   - modality: one of the keys of ``modalities``.
+  ///   - dialogue: the dialogue's index in file order.
+  ///   - destination: room for `[utterances of the dialogue, width]`, row-major.
+  public func copyFeatures(
+    _ modality: Modality, dialogue: Int, to destination: UnsafeMutablePointer<Float>
+  ) {
+    guard let table = features[modality] else {
+      preconditionFailure("split \(name) has no \(modality) features")
+    }
+    table.copy(rows: dialogues[dialogue].rows, to: destination)
+  }
+}

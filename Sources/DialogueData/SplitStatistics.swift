@@ -1,0 +1,51 @@
+import TensorCore
+
+/// What a split consists of, in numbers.
+public struct SplitStatistics: Sendable {
+  /// The name of the split.
+  public let name: String
+
+  /// The number of dialogues.
+  public let dialogueCount: Int
+
+  /// The number of utterances.
+  public let utteranceCount: Int
+
+  /// The utterances of the shortest dialogue.
+  public let shortestDialogue: Int
+
+  /// The utterances of the longest dialogue.
+  public let longestDialogue: Int
+
+  /// The number of utterances with each emotion, in the dataset's order.
+  public let emotionCounts: [(emotion: String, count: Int)]
+
+  /// The number of utterances without a label.
+  public let unlabelledCount: Int
+
+  /// The number of different speakers; utterances without a speaker do not count.
+  public let speakerCount: Int
+
+  /// The width of the features of each modality, in the order of `Modality.allCases`.
+  public let widths: [(modality: Modality, width: Int)]
+
+  /// The mean number of utterances of a dialogue.
+  public var meanDialogueLength: Double { Double(utteranceCount) / Double(dialogueCount) }
+
+  /// Counts a split through.
+  public init(of split: Split) {
+    name = split.name
+    dialogueCount = split.dialogues.count
+    utteranceCount = split.utteranceCount
+    shortestDialogue = split.dialogueLengths.min() ?? 0
+    longestDialogue = split.dialogueLengths.max() ?? 0
+    var counts = [Int](repeating: 0, count: split.emotions.count)
+    for label in split.labels where label != Split.unlabelled { counts[label] += 1 }
+    emotionCounts = zip(split.emotions, counts).map { ($0, $1) }
+    unlabelledCount = split.utteranceCount - counts.reduce(0, +)
+    speakerCount = Set(split.dialogues.flatMap { $0.utterances.compactMap(\.speaker) }).count
+    widths = Modality.allCases.compactMap { modality in
+      split.modalities[modality].map { (modality, $0) }
+    }
+  }
+}
