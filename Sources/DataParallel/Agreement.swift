@@ -1,0 +1,146 @@
+/// What one rank would like to happen next.
+public enum Vote: Sendable, Equatable {
+  /// Go on.
+  case proceed
+  /// Save a checkpoint, then go on.
+  case save
+  /// Save a checkpoint, then end in good order.
+  case stop
+  /// Leave this step out, for instance because its gradient is not finite.
+  case skip(reason: String)
+  /// End with an exit code from 1 to 255.
+  case fail(code: Int32, message: String)
+}
+
+/// What all ranks do next: the most severe of their votes.
+public struct Decision: Sendable, Equatable {
+  /// The kinds of votes, by rising severity.
+  public enum Kind: Int64, Sendable, Comparable {
+    case proceed
+    case save
+    case stop
+    case skip
+    case fail
+
+    /// Whether `left` is less severe than `right`.
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  }
+
+  /// What to do.
+  public let kind: Kind
+
+  /// The rank whose vote won, the lowest of equals; nil where nobody asked for anything.
+  public let rank: Int?
+
+  /// The exit code of a failure, else 0.
+  public let code: Int32
+
+  /// What that rank gave as reason for `skip` or `fail`, cut after about 1000 bytes; else empty.
+  public let message: String
+}
+
+/// Turns the votes of all ranks into one decision, the same everywhere.
+///
+/// It costs one reduction of a single word, and a broadcast of the reason where something is wrong.
+/// A vote that loses is gone: who still wants to stop votes so again at the next step.
+public final class Agreement {
+  private let collective: any Collective
+  private let word: UnsafeMutableBufferPointer<Int64>
+  private static let messageBytes = 1024
+
+  /// Prepares decisions of the collective's ranks.
+  public init(_ collective: any Collective) {
+    self.collective = collective
+    word = .allocate(capacity: 1)
+    word.initialize(repeating: 0)
+  }
+
+  deinit { word.deallocate() }
+
+  /// Returns the most severe vote.
+  ///
+  /// Collective: every rank must call it at the same place, and it blocks until all have. Of
+  /// failures, the highest exit code wins, then the lowest rank.
+  public func decide(local vote: Vote) throws -> Decision {
+    word[0] = Word(vote, rank: collective.rank).bits
+    try collective.maximum(word)
+    let agreed = Word(bits: word[0])
+    let message = agreed.kind >= .skip ? try spread(vote, from: agreed.rank) : ""
+    return Decision(
+      kind: agreed.kind, rank: agreed.kind == .proceed ? nil : agreed.rank, code: agreed.code,
+      message: message)
+  }
+
+  /// Runs a piece of work on every rank, and fails on all of them where it fails on one.
+  ///
+  /// Collective: every rank must call it at the same place. The work itself must not call the
+  /// collective, for a rank that throws would leave the others waiting inside it.
+  ///
+  /// - Parameters:
+  ///   - phase: What is being done, in two or three words, for the message.
+  ///   - exitCode: The exit code of an error.
+  ///   - body: The work.
+  /// - Throws: The work's own error where it failed, ``PeerError`` on all other ranks. Where
+  ///   several failed, each throws its own.
+  public func together<Value>(
+    _ phase: String, exitCode: (any Error) -> Int32, _ body: () throws -> Value
+  ) throws -> Value {
+    let result = Result(catching: body)
+    var vote = Vote.proceed
+    if case .failure(let error) = result {
+      vote = .fail(code: exitCode(error), message: "\(phase): \(error)")
+    }
+    let decision = try decide(local: vote)
+    if decision.kind == .fail, case .success = result {
+      throw PeerError(
+        rank: decision.rank ?? 0, code: decision.code, message: decision.message)
+    }
+    return try result.get()
+  }
+
+  /// Sends the winner's reason to all ranks.
+  private func spread(_ vote: Vote, from winner: Int) throws -> String {
+    var text: [UInt8] = []
+    switch vote {
+    case .skip(let reason): text = Array(reason.utf8)
+    case .fail(_, let message): text = Array(message.utf8)
+    case .proceed, .save, .stop: break
+    }
+    var bytes = [UInt8](repeating: 0, count: Self.messageBytes)
+    bytes.replaceSubrange(..<min(text.count, bytes.count), with: text.prefix(bytes.count))
+    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: winner) }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+}
+
+/// A vote and its rank in one integer that grows with severity, then code, then nearness to rank 0.
+private struct Word {
+  let kind: Decision.Kind
+  let code: Int32
+  let rank: Int
+
+  private static let rankMask: Int64 = 0xffff_ffff
+
+  init(_ vote: Vote, rank: Int) {
+    self.rank = rank
+    switch vote {
+    case .proceed: (kind, code) = (.proceed, 0)
+    case .save: (kind, code) = (.save, 0)
+    case .stop: (kind, code) = (.stop, 0)
+    case .skip: (kind, code) = (.skip, 0)
+    case .fail(let failure, _):
+      precondition(1...255 ~= failure, "\(failure) is not the exit code of a failure")
+      (kind, code) = (.fail, failure)
+    }
+  }
+
+  init(bits: Int64) {
+    kind = Decision.Kind(rawValue: bits >> 48) ?? .fail
+    code = Int32(truncatingIfNeeded: bits >> 32 & 0xff)
+    rank = Int(Self.rankMask - bits & Self.rankMask)
+  }
+
+  var bits: Int64 {
+    kind.rawValue << 48 | Int64(code) << 32 | (Self.rankMask - Int64(rank))
+  }
+}

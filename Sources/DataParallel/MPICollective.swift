@@ -1,0 +1,153 @@
+import MPIKit
+
+/// The collective of a job that `mpirun` started.
+///
+/// Buffers of ``makeSharedBuffer(count:)`` lie in the memory that the ranks of a node share, and are
+/// summed there (``GradientSynchronizer``); where that cannot be had, they are summed by messages
+/// like all others (``TreeExchange``), more slowly and with the same bits.
+public final class MPICollective: Collective {
+  /// This process's place among the ranks, from 0.
+  public var rank: Int { whole.rank }
+
+  /// How many ranks there are.
+  public var size: Int { whole.size }
+
+  /// Which ranks share a node.
+  public let layout: NodeLayout
+
+  /// What made this collective slower than it could be, each with its cure.
+  public private(set) var warnings: [String] = []
+
+  private let whole: Communicator
+  private let floats: TreeExchange<Float>
+  private let doubles: TreeExchange<Double>
+  private let synchronizer: GradientSynchronizer?
+  private let windowDirectory: String
+
+  /// Joins the ranks of a communicator.
+  ///
+  /// Collective over `communicator`.
+  ///
+  /// - Parameters:
+  ///   - communicator: Duplicated, so that it stays free for other uses.
+  ///   - isNapping: Whether waiting ranks sleep, because ranks outnumber cores; the same everywhere.
+  public convenience init(
+    over communicator: Communicator, isNapping: Bool = false
+  ) throws(MPIError) {
+    try self.init(over: communicator, isNapping: isNapping, ranksPerNode: nil)
+  }
+
+  /// Joins the ranks of a communicator under conditions that one machine does not offer.
+  ///
+  /// - Parameters:
+  ///   - ranksPerNode: Pretend that a node holds so many consecutive ranks; nil asks MPI.
+  ///   - windowDirectory: The folder that must have room for shared memory.
+  init(
+    over communicator: Communicator, isNapping: Bool = false, ranksPerNode: Int?,
+    windowDirectory: String = SharedMemoryWindow.backingDirectory
+  ) throws(MPIError) {
+    whole = try communicator.duplicate(napping: isNapping)
+    layout = try NodeLayout(of: whole, ranksPerNode: ranksPerNode)
+    floats = TreeExchange(over: whole)
+    doubles = TreeExchange(over: whole)
+    synchronizer = try Self.makeSynchronizer(whole, layout)
+    self.windowDirectory = windowDirectory
+  }
+
+  private static func makeSynchronizer(
+    _ whole: Communicator, _ layout: NodeLayout
+  ) throws(MPIError) -> GradientSynchronizer? {
+    guard layout.isNested, layout.node.size > 1 else { return nil }
+    guard layout.nodeCount > 1 else {
+      return GradientSynchronizer(node: layout.node, column: nil)
+    }
+    let column = try whole.split(color: layout.node.rank, key: whole.rank)
+    return GradientSynchronizer(node: layout.node, column: column)
+  }
+
+  /// Replaces every rank's buffer by the sum in tree order, by messages.
+  public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+    try floats.sum(buffer)
+  }
+
+  /// Replaces every rank's buffer by the sum in tree order, by messages.
+  public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws {
+    try doubles.sum(buffer)
+  }
+
+  /// Replaces every rank's buffer by the sum (`MPI_Allreduce`).
+  public func sum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+    try whole.allReduce(buffer, .sum)
+  }
+
+  /// Replaces every rank's buffer by the maximum (`MPI_Allreduce`).
+  public func maximum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+    try whole.allReduce(buffer, .maximum)
+  }
+
+  /// Copies the root's bytes over everyone else's (`MPI_Bcast`).
+  public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
+    try whole.broadcast(buffer.bindMemory(to: UInt8.self), from: root)
+  }
+
+  /// Collects bytes of any length from every rank on the root (`MPI_Gatherv`).
+  public func gather(_ bytes: [UInt8], to root: Int) throws -> [[UInt8]] {
+    let counts = try whole.allGather([Int64(bytes.count)]).map(Int.init)
+    var all = [UInt8](repeating: 0, count: rank == root ? counts.reduce(0, +) : 0)
+    try all.withUnsafeMutableBufferPointer { target in
+      try bytes.withUnsafeBufferPointer { source in
+        try whole.gather(source, counts: counts, into: target, to: root)
+      }
+    }
+    guard rank == root else { return [] }
+    var rest = all[...]
+    return counts.map { count in
+      defer { rest = rest.dropFirst(count) }
+      return [UInt8](rest.prefix(count))
+    }
+  }
+
+  /// Waits until every rank has come here (`MPI_Barrier`).
+  public func barrier() throws {
+    try whole.barrier()
+  }
+
+  /// Returns a zeroed buffer in the memory that the ranks of the node share, where there is room.
+  public func makeSharedBuffer(count: Int) throws -> SynchronizedBuffer {
+    guard synchronizer != nil else {
+      if layout.nodeCount < size { warnings.append(Self.notNested) }
+      return SynchronizedBuffer(count: count)
+    }
+    let bytes = count * MemoryLayout<Float>.stride
+    let window = try SharedMemoryWindow.allocate(
+      bytesPerRank: bytes, on: layout.node, directory: windowDirectory)
+    // One node without room makes all nodes go by messages: they must take the same path.
+    guard try whole.allReduce(value: Int64(window == nil ? 0 : 1), .minimum) == 1, let window
+    else {
+      try window?.free()
+      warnings.append(noRoom(for: bytes * layout.node.size))
+      return SynchronizedBuffer(count: count)
+    }
+    return SynchronizedBuffer(count: count, window: window, rank: layout.node.rank)
+  }
+
+  /// Replaces every rank's elements by the sum in tree order.
+  public func sum(_ buffer: SynchronizedBuffer) throws {
+    if let window = buffer.window, let synchronizer {
+      try synchronizer.sum(buffer, in: window)
+    } else {
+      try floats.sum(buffer.elements)
+    }
+  }
+
+  private static let notNested =
+    "the nodes do not hold equal runs of consecutive ranks whose length is a power of two, so "
+    + "gradients are summed by messages even inside a node. Start 1, 2, 4, 8, ... ranks a node, "
+    + "with mpirun --map-by slot."
+
+  private func noRoom(for bytes: Int) -> String {
+    "\(windowDirectory) has no room for \(bytes >> 20) MiB on some node, so "
+      + "gradients are summed by messages. Give it more room (docker run --shm-size, or an "
+      + "emptyDir of medium Memory mounted there)."
+  }
+}

@@ -1,0 +1,167 @@
+import MPIKit
+
+/// The part of the machine that one rank computes with.
+public struct ProcessorShare: Sendable, Equatable {
+  /// How many ranks the job has.
+  public let ranks: Int
+
+  /// How many nodes the job has.
+  public let nodes: Int
+
+  /// How many ranks run on this node.
+  public let ranksOnNode: Int
+
+  /// The cores of this node.
+  public let node: NodeProcessors
+
+  /// How many cores this rank may run on.
+  public let coresInMask: Int
+
+  /// How many ranks of this node, this one included, may run on some of the same cores.
+  public let overlappingRanks: Int
+
+  /// How many cores those ranks have together.
+  public let coresTogether: Int
+
+  /// How many threads a rank uses, for BLAS and our own kernels alike.
+  public let threads: Int
+
+  /// Where ``threads`` comes from.
+  public let source: ThreadSource
+
+  /// What decided the number of threads.
+  public enum ThreadSource: Sendable, Equatable {
+    /// `--threads`.
+    case option
+    /// `OPENBLAS_NUM_THREADS`.
+    case environment
+    /// The cores of the mask, shared between the ranks that overlap.
+    case cores
+  }
+
+  /// Whether this rank may use only some of the node's cores.
+  public var isBound: Bool { coresInMask < node.online }
+
+  /// Whether this rank's cores have to serve more ranks than there are of them.
+  public var ranksOutnumberCores: Bool {
+    overlappingRanks > coresTogether || Double(ranksOnNode) > node.quota ?? .infinity
+  }
+
+  /// Works out the share from the facts.
+  ///
+  /// ```
+  /// threads = --threads, else OPENBLAS_NUM_THREADS,
+  ///           else max(1, cores in this rank's mask / ranks whose masks overlap it)
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - ranks: The ranks of the job.
+  ///   - nodes: The nodes of the job.
+  ///   - masks: The mask of each rank on this node.
+  ///   - ownIndex: This rank's place in `masks`.
+  ///   - node: The cores of this node.
+  ///   - threads: The value of `--threads`.
+  ///   - variables: The environment variables of this rank.
+  public init(
+    ranks: Int, nodes: Int, masks: [ProcessorMask], ownIndex: Int, node: NodeProcessors,
+    threads: Int?, variables: [String: String]
+  ) {
+    let own = masks[ownIndex]
+    let overlapping = masks.filter { $0.overlaps(own) }
+    self.ranks = ranks
+    self.nodes = nodes
+    ranksOnNode = masks.count
+    self.node = node
+    coresInMask = own.count
+    overlappingRanks = max(1, overlapping.count)
+    coresTogether = overlapping.reduce(own) { $0.union($1) }.count
+    let fair = max(1, coresInMask / overlappingRanks)
+    let fromEnvironment = variables["OPENBLAS_NUM_THREADS"].flatMap(Int.init)
+      .flatMap { $0 > 0 ? $0 : nil }
+    self.threads = threads ?? fromEnvironment ?? fair
+    source = threads != nil ? .option : fromEnvironment != nil ? .environment : .cores
+  }
+
+  /// One line for the start of a run.
+  public var summary: String {
+    let binding = isBound ? "bound to \(coresInMask) of them" : "unbound"
+    return "\(Self.count(ranks, "rank")) on \(Self.count(nodes, "node")) (\(ranksOnNode) here), "
+      + "\(Self.count(node.online, "core")) here, \(binding), "
+      + "\(Self.count(threads, "thread")) a rank"
+  }
+
+  private static func count(_ count: Int, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
+  }
+
+  /// What is wrong with the share, each with its cure.
+  public var warnings: [String] {
+    var warnings: [String] = []
+    if threads > coresInMask {
+      warnings.append(
+        "\(Self.count(threads, "thread")) a rank must share \(Self.count(coresInMask, "core")), "
+          + "the only ones that the rank is allowed. Start with `mpirun --map-by slot:PE=\(threads) --bind-to core`, or --bind-to none."
+      )
+    }
+    if threads * overlappingRanks > coresTogether {
+      let fair = coresTogether / overlappingRanks
+      warnings.append(
+        "\(overlappingRanks) ranks with \(Self.count(threads, "thread")) each share "
+          + "\(Self.count(coresTogether, "core")). "
+          + (fair > 0 ? "Set --threads \(fair)." : "Start at most \(coresTogether) ranks here."))
+    }
+    if let quota = node.quota, Double(threads * ranksOnNode) > quota {
+      warnings.append(
+        "the container may use \(quota) cores, but \(Self.count(ranksOnNode, "rank")) with "
+          + "\(Self.count(threads, "thread")) each want more. Raise its CPU limit, or start fewer "
+          + "ranks or threads.")
+    }
+    return warnings
+  }
+}
+
+extension ProcessorShare {
+  /// Finds the share of a program that runs alone.
+  public static func ofSoloProgram(
+    threads: Int?, variables: [String: String]
+  ) -> ProcessorShare {
+    let node = NodeProcessors.ofThisNode()
+    return ProcessorShare(
+      ranks: 1, nodes: 1, masks: [ownMask(on: node)], ownIndex: 0, node: node, threads: threads,
+      variables: variables)
+  }
+
+  /// Finds this rank's share.
+  ///
+  /// Collective over the ranks of the node.
+  public static func measure(
+    _ layout: NodeLayout, threads: Int?, variables: [String: String]
+  ) throws(MPIError) -> ProcessorShare {
+    let node = NodeProcessors.ofThisNode()
+    let masks = try gather(ownMask(on: node), layout.node)
+    return ProcessorShare(
+      ranks: layout.nodeOfRank.count, nodes: layout.nodeCount, masks: masks,
+      ownIndex: layout.node.rank, node: node, threads: threads, variables: variables)
+  }
+
+  /// The mask of this process; where the kernel does not tell, all cores of the node.
+  private static func ownMask(on node: NodeProcessors) -> ProcessorMask {
+    if let mask = ProcessorMask.ofThisProcess() { return mask }
+    var words = [UInt64](repeating: 0, count: (node.online + 63) / 64)
+    for core in 0..<node.online { words[core / 64] |= 1 << (core % 64) }
+    return ProcessorMask(words: words)
+  }
+
+  private static func gather(
+    _ mask: ProcessorMask, _ node: Communicator
+  ) throws(MPIError) -> [ProcessorMask] {
+    let length = Int(try node.allReduce(value: Int64(mask.words.count), .maximum))
+    let padding = [UInt64](repeating: 0, count: length - mask.words.count)
+    let own = (mask.words + padding).map { Int64(bitPattern: $0) }
+    let all = try node.allGather(own)
+    return (0..<node.size).map { rank in
+      ProcessorMask(
+        words: all[rank * length..<(rank + 1) * length].map { UInt64(bitPattern: $0) })
+    }
+  }
+}

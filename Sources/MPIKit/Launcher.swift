@@ -1,0 +1,43 @@
+/// How this process was started, judged by its environment alone.
+public enum Launcher {
+  /// Whether a launcher that MPI can talk to started this process as one rank of a job.
+  ///
+  /// - Parameter variables: The environment variables of this process.
+  public static func isPresent(in variables: [String: String]) -> Bool {
+    variables["OMPI_COMM_WORLD_SIZE"] != nil || variables["PMIX_RANK"] != nil
+  }
+
+  /// Refuses to run where a launcher started several tasks that cannot find each other.
+  ///
+  /// Each of them would train alone, take itself for rank 0 and write into the same files. Any rank
+  /// may call it, before MPI is started and before any input is read; it does not communicate.
+  ///
+  /// - Parameters:
+  ///   - variables: The environment variables of this process.
+  ///   - worldSize: The number of ranks, when MPI runs already.
+  /// - Throws: ``LaunchError``, a usage error (exit code 64).
+  public static func refuseStrayTasks(
+    in variables: [String: String], worldSize: Int = 1
+  ) throws(LaunchError) {
+    guard worldSize == 1, !isPresent(in: variables) else { return }
+    if let tasks = variables["SLURM_STEP_NUM_TASKS"].flatMap(Int.init), tasks > 1 {
+      throw LaunchError(
+        message: "srun started \(tasks) tasks, but gave them no way to form one MPI job. "
+          + "Start the job with `srun --mpi=pmix`, or with `mpirun` inside the allocation.")
+    }
+    if let tasks = variables["PMI_SIZE"].flatMap(Int.init), tasks > 1 {
+      throw LaunchError(
+        message: "another MPI's launcher started \(tasks) processes, which cannot form one job. "
+          + "Start the job with Open MPI's own mpirun (`mpirun.openmpi`).")
+    }
+  }
+}
+
+/// A way of starting the program that cannot work: a usage error.
+public struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What is wrong, and the cure.
+  public let message: String
+
+  /// The whole message.
+  public var description: String { message }
+}

@@ -1,0 +1,118 @@
+import CMPI
+import Glibc
+
+/// Memory of which every rank of one node owns a part and sees all parts (MPI 3.1, section 11.2.3).
+///
+/// A rank may write any part. What it wrote is seen by the others after all of them have called
+/// ``synchronize()``; between two such calls no byte may be written by one rank and touched by
+/// another.
+public final class SharedMemoryWindow: @unchecked Sendable {
+  /// The part of each rank of the node, in rank order, each at the start of a page.
+  public let parts: [UnsafeMutableRawPointer]
+
+  /// The length of each part, rounded up to whole pages.
+  public let bytesPerRank: Int
+
+  private let communicator: Communicator
+  private let handle: MPI_Win
+
+  private static let pageBytes = 4096
+
+  /// Returns zeroed shared memory, or nil where the node has not enough of it.
+  ///
+  /// Collective over `node`, every rank of which gets the same answer
+  /// (`MPI_Win_allocate_shared`). The space is looked up first because Open MPI 4.1 fails on one
+  /// rank and lets the others wait for ever when its backing file does not fit.
+  ///
+  /// - Parameters:
+  ///   - bytesPerRank: The length of each rank's part, the same everywhere.
+  ///   - node: A communicator whose ranks are all on this node, for instance
+  ///     ``Communicator/splitByNode()``.
+  ///   - directory: Where the library keeps its backing file.
+  public static func allocate(
+    bytesPerRank: Int, on node: Communicator, directory: String = backingDirectory
+  ) throws(MPIError) -> SharedMemoryWindow? {
+    let bytes = max(1, (bytesPerRank + pageBytes - 1) / pageBytes) * pageBytes
+    // A tenth more, and some for the library's own segments.
+    let fits = freeBytes(in: directory) >= (bytes + pageBytes) * node.size / 10 * 11 + (4 << 20)
+    guard try node.allReduce(value: Int64(fits ? 1 : 0), .minimum) == 1 else { return nil }
+    return try SharedMemoryWindow(bytesPerRank: bytes, on: node)
+  }
+
+  private init(bytesPerRank: Int, on node: Communicator) throws(MPIError) {
+    var window: MPI_Win?
+    var own: UnsafeMutableRawPointer?
+    try mpiCheck(
+      "MPI_Win_allocate_shared",
+      MPI_Win_allocate_shared(
+        bytesPerRank + Self.pageBytes, 1, cmpi_info_null(), node.handle, &own, &window))
+    guard let window else {
+      preconditionFailure("MPI reported success and returned no window")
+    }
+    try mpiCheck(
+      "MPI_Win_set_errhandler", MPI_Win_set_errhandler(window, cmpi_errors_return()))
+    // One epoch for the life of the window: only loads, stores and `synchronize` follow.
+    try mpiCheck("MPI_Win_lock_all", MPI_Win_lock_all(Int32(MPI_MODE_NOCHECK), window))
+    handle = window
+    communicator = node
+    self.bytesPerRank = bytesPerRank
+    parts = try Self.parts(of: window, count: node.size)
+    // Each rank touches its own part first, which places the pages on its own memory controller.
+    parts[node.rank].initializeMemory(as: UInt8.self, repeating: 0, count: bytesPerRank)
+    try synchronize()
+  }
+
+  private static func parts(
+    of window: MPI_Win, count: Int
+  ) throws(MPIError) -> [UnsafeMutableRawPointer] {
+    var parts: [UnsafeMutableRawPointer] = []
+    for rank in 0..<count {
+      var base: UnsafeMutableRawPointer?
+      var size = MPI_Aint()
+      var unit: Int32 = 0
+      try mpiCheck(
+        "MPI_Win_shared_query",
+        MPI_Win_shared_query(window, Int32(rank), &size, &unit, &base))
+      guard let base else { preconditionFailure("rank \(rank) has no part of the window") }
+      // Open MPI puts a header of its own before the first part, which shifts them all alike.
+      parts.append(base.alignedUp(toMultipleOf: pageBytes))
+    }
+    return parts
+  }
+
+  /// Makes what each rank wrote visible to all, once all have come.
+  ///
+  /// Collective over the node; blocks until every rank has come (`MPI_Win_sync` around a barrier,
+  /// MPI 3.1, example 11.21).
+  public func synchronize() throws(MPIError) {
+    try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
+    try communicator.barrier()
+    try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
+  }
+
+  /// Gives the memory back; neither the window nor its pointers may be used again.
+  ///
+  /// Collective over the node (`MPI_Win_free`, MPI 3.1, section 11.2.5). A window that is never
+  /// freed lives until the process ends and leaves no file behind.
+  public func free() throws(MPIError) {
+    var handle: MPI_Win? = handle
+    try mpiCheck("MPI_Win_unlock_all", MPI_Win_unlock_all(self.handle))
+    try mpiCheck("MPI_Win_free", MPI_Win_free(&handle))
+  }
+
+  /// Where Open MPI keeps the file behind a window.
+  public static var backingDirectory: String {
+    guard let value = getenv("OMPI_MCA_osc_sm_backing_directory") else { return "/dev/shm" }
+    return String(cString: value)
+  }
+
+  /// The bytes that the file system of a folder still has for us, 0 where there is no such folder.
+  private static func freeBytes(in directory: String) -> Int {
+    var facts = statvfs()
+    guard statvfs(directory, &facts) == 0 else { return 0 }
+    return Int(
+      clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(
+        by: UInt64(facts.f_frsize)
+      ).partialValue)
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+@testable import MPIKit
+
+@Suite("Nodes and shared memory", .serialized, .enabled(if: World.isPresent))
+struct NodeTestsUnderMPI {
+  @Test("All ranks of this machine are one node")
+  func oneNode() throws {
+    let world = try World.communicator()
+    let layout = try NodeLayout(of: world)
+    #expect(layout.nodeCount == 1)
+    #expect(layout.node.size == world.size)
+    #expect(layout.isNested)
+  }
+
+  @Test("Nodes nest when they hold equal runs of a power of two", arguments: [1, 2, 3])
+  func nesting(ranksPerNode: Int) throws {
+    let world = try World.communicator()
+    let layout = try NodeLayout(of: world, ranksPerNode: ranksPerNode)
+    #expect(layout.nodeOfRank == (0..<world.size).map { $0 / ranksPerNode })
+    let isEven = world.size % ranksPerNode == 0 && ranksPerNode != 3
+    #expect(layout.isNested == (world.size <= ranksPerNode || isEven))
+  }
+
+  @Test("What one rank writes into the window, all see after a synchronization")
+  func window() throws {
+    let node = try World.communicator().splitByNode()
+    let window = try #require(try SharedMemoryWindow.allocate(bytesPerRank: 5000, on: node))
+    #expect(window.parts.count == node.size)
+    #expect(window.bytesPerRank == 8192)
+    for part in window.parts {
+      #expect(UnsafeRawBufferPointer(start: part, count: 8192).allSatisfy { $0 == 0 })
+      #expect(Int(bitPattern: part) % 4096 == 0)
+    }
+    try window.synchronize()
+    for part in window.parts {
+      part.storeBytes(of: UInt8(node.rank + 1), toByteOffset: node.rank, as: UInt8.self)
+    }
+    try window.synchronize()
+    let expected = (1...node.size).map { UInt8($0) }
+    for part in window.parts {
+      #expect([UInt8](UnsafeRawBufferPointer(start: part, count: node.size)) == expected)
+    }
+    try window.free()
+  }
+
+  @Test("Where there is no room, no rank gets a window and none hangs")
+  func noRoom() throws {
+    let node = try World.communicator().splitByNode()
+    #expect(try SharedMemoryWindow.allocate(bytesPerRank: 1 << 50, on: node) == nil)
+    let nowhere = "/folder-that-does-not-exist"
+    #expect(
+      try SharedMemoryWindow.allocate(bytesPerRank: 1, on: node, directory: nowhere) == nil)
+  }
+
+  @Test("A napping rank leaves its core to others while it waits")
+  func napping() throws {
+    let world = try World.communicator().duplicate(napping: true)
+    try world.barrier()
+    let before = clock()
+    if world.rank == 0 { usleep(500_000) }
+    try world.barrier()
+    let seconds = Double(clock() - before) / Double(CLOCKS_PER_SEC)
+    // Polling would take up to 0.5 s of processor time; a look every 0.1 ms takes about 0.02 s.
+    #expect(seconds < 0.25)
+  }
+}
