@@ -1,0 +1,84 @@
+/// What `bench` has measured, on rank 0.
+struct BenchFigures: Encodable {
+  /// The spread of a figure over the measured steps.
+  struct Spread: Encodable {
+    let minimum: Double
+    let median: Double
+    let maximum: Double
+
+    init(of values: [Double]) {
+      let sorted = values.sorted()
+      minimum = sorted.first ?? 0
+      median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+      maximum = sorted.last ?? 0
+    }
+  }
+
+  /// The utterances of all ranks in a second.
+  let utterancesPerSecond: Double
+  /// The time of a whole step.
+  let stepMilliseconds: Spread
+  var ranks = 1
+  var threads = 1
+  var dialogues = 0
+  /// The mean size of a global batch.
+  var utterancesInABatch = 0.0
+  /// Milliseconds of a step by phase, on rank 0.
+  var phases: [String: Double] = [:]
+  /// Operations of forward and backward pass for one utterance.
+  var operationsPerUtterance = 0.0
+  /// Operations a second of forward and backward pass, on rank 0.
+  var modelFlops = 0.0
+  /// Operations a second of a large matrix product on rank 0.
+  var peakFlops = 0.0
+  /// Bytes a second of summing a 20 MB gradient buffer over all ranks.
+  var sumBandwidth: Double?
+  var peakMemoryMegabytes = 0.0
+  var blasKernel = ""
+
+  enum CodingKeys: String, CodingKey {
+    case ranks, threads, dialogues
+    case utterancesPerSecond = "utterances_per_second"
+    case stepMilliseconds = "step_ms"
+    case utterancesInABatch = "batch_size"
+    case phases = "phase_ms"
+    case operationsPerUtterance = "model_flop_each"
+    case modelFlops = "model_flop_rate"
+    case peakFlops = "sgemm_flop_rate"
+    case sumBandwidth = "sum_bytes_rate"
+    case peakMemoryMegabytes = "peak_memory_mb"
+    case blasKernel = "blas_kernel"
+  }
+
+  /// The share of the machine's peak that forward and backward pass reach.
+  var shareOfPeak: Double { modelFlops / peakFlops }
+
+  /// The figures as aligned text.
+  var table: String {
+    var table = TextTable(header: ["phase (rank 0)", "ms a step", "share"])
+    for phase in PhaseClock.Phase.allCases {
+      let time = phases[phase.rawValue] ?? 0
+      table.add([
+        phase.rawValue, String(fixed: time, digits: 2),
+        String(fixed: 100 * time / phases.values.reduce(0, +), digits: 1) + " %",
+      ])
+    }
+    let step = stepMilliseconds
+    var lines = [
+      "\(String(fixed: utterancesPerSecond, digits: 0)) utterances/s on \(ranks) "
+        + "\(ranks == 1 ? "rank" : "ranks") x \(threads) \(threads == 1 ? "thread" : "threads")",
+      "\(dialogues) dialogues, \(String(fixed: utterancesInABatch, digits: 1)) utterances a step; "
+        + "\(String(fixed: step.median, digits: 1)) ms a step "
+        + "(\(String(fixed: step.minimum, digits: 1)) to "
+        + "\(String(fixed: step.maximum, digits: 1)))",
+      "forward and backward \(String(fixed: modelFlops / 1e9, digits: 1)) GFLOP/s, "
+        + "\(String(fixed: 100 * shareOfPeak, digits: 0)) % of sgemm's "
+        + "\(String(fixed: peakFlops / 1e9, digits: 1)) (\(blasKernel))",
+    ]
+    if let sumBandwidth {
+      lines.append("sum over ranks \(String(fixed: sumBandwidth / 1e9, digits: 2)) GB/s")
+    }
+    lines.append("peak memory \(String(fixed: peakMemoryMegabytes, digits: 0)) MB a rank")
+    return lines.joined(separator: "\n") + "\n\n" + table.text
+  }
+}

@@ -1,0 +1,102 @@
+import DFERCModel
+import DataParallel
+import DialogueData
+import NeuralNet
+import TensorCore
+
+/// Times whole training steps, dropout, clipping and AdamW included, on random batches.
+struct StepBenchmark {
+  private static let seed: UInt64 = 42
+
+  private let request: BenchRequest
+  private let team: RankTeam
+  private let split: Split
+  private let batches: [GlobalBatch]
+  private let engine: StepEngine
+
+  /// Collective.
+  init(_ request: BenchRequest, team: RankTeam) throws {
+    self.request = request
+    self.team = team
+    let stepCount = request.warmup + request.steps
+    let split = BenchmarkWorkload.split(
+      dialogueCount: request.dialogues * stepCount, seed: Self.seed)
+    self.split = split
+    batches = (0..<stepCount).map { step in
+      let first = step * request.dialogues
+      return GlobalBatch(
+        dialogues: Array(first..<first + request.dialogues),
+        dialogueLengths: split.dialogueLengths, microBatchCount: team.collective.size)
+    }
+    let configuration = RunConfiguration()
+    let model = DFERC(
+      DFERCOptions(
+        configuration, widths: split.modalities, emotionCount: split.emotions.count))
+    let parameters = Parameters(layout: model.layout)
+    parameters.initialize(seed: Self.seed)
+    let prototypes = EmotionPrototypes(
+      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
+    let gradients = try GradientEngine(
+      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
+      workers: team.workers)
+    engine = StepEngine(
+      engine: gradients, configuration: configuration, totalSteps: 100_000, workers: team.workers)
+  }
+
+  /// Runs the steps and returns the figures of this rank. Collective.
+  mutating func run() throws -> BenchFigures {
+    let clock = ContinuousClock()
+    var times: [Double] = []
+    for (step, batch) in batches.enumerated() {
+      if step == request.warmup {
+        engine.engine.clock.reset()
+        try team.collective.barrier()
+      }
+      let span = try clock.measure { _ = try engine.run(batch, of: split, step: step) }
+      if step >= request.warmup { times.append(span / .seconds(1)) }
+    }
+    return figures(times)
+  }
+
+  private func figures(_ times: [Double]) -> BenchFigures {
+    let total = times.reduce(0, +)
+    let utterances = batches.dropFirst(request.warmup).reduce(0) { $0 + $1.utteranceCount }
+    let steps = Double(times.count)
+    var figures = BenchFigures(
+      utterancesPerSecond: Double(utterances) / total,
+      stepMilliseconds: BenchFigures.Spread(of: times.map { $0 * 1000 }))
+    figures.ranks = team.collective.size
+    figures.threads = team.world.share.threads
+    figures.dialogues = request.dialogues
+    figures.utterancesInABatch = Double(utterances) / steps
+    figures.blasKernel = BLASLibrary.kernelName
+    for phase in PhaseClock.Phase.allCases {
+      figures.phases[phase.rawValue] = engine.engine.clock[phase] / steps * 1000
+    }
+    let flops = StepArithmetic(engine.engine.model).operationsPerUtterance
+    figures.operationsPerUtterance = flops
+    let arithmetic: [PhaseClock.Phase] = [.encode, .predict, .losses, .backward]
+    let seconds = arithmetic.reduce(0) { $0 + engine.engine.clock[$1] }
+    let share = Double(utterances) / Double(team.collective.size)
+    figures.modelFlops = flops * share / seconds
+    figures.peakMemoryMegabytes = ProcessMemory.peakMegabytes
+    return figures
+  }
+}
+
+/// The arithmetic of the matrix products of one training step, the usual measure of a model's work.
+struct StepArithmetic {
+  /// Floating-point operations of forward and backward pass for one utterance.
+  ///
+  /// Every weight is multiplied and added once forward and twice backward: for the gradient of the
+  /// weights and for that of the input. The raw features need no gradient.
+  let operationsPerUtterance: Double
+
+  init(_ model: DFERC) {
+    operationsPerUtterance = model.layout.parameters.reduce(0) { sum, parameter in
+      guard parameter.shape.count == 2 else { return sum }
+      let passes = parameter.name.hasPrefix("input.") ? 2.0 : 3.0
+      return sum + 2 * passes * Double(parameter.count)
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import DFERCModel
+import DialogueData
+import TensorCore
+
+extension Commands {
+  /// Measures training steps on random batches of MELD's size and prints the figures. Collective.
+  ///
+  /// - Throws: `FileError` if the output cannot be written, and what a launcher's trouble throws.
+  public static func bench(_ request: BenchRequest) throws {
+    let team = try RankTeam.start(threads: request.threads)
+    team.announce()
+    let peak = MachinePeak.matrixProduct()
+    let bandwidth = try MachinePeak.sumBandwidth(over: team.collective)
+    var bench = try StepBenchmark(request, team: team)
+    var figures = try bench.run()
+    figures.peakFlops = peak
+    figures.sumBandwidth = bandwidth
+    if team.isFirst {
+      try StandardOutput.write(
+        request.printsJSON ? JSONText.document(figures) : figures.table)
+    }
+    try team.world.finish()
+  }
+}

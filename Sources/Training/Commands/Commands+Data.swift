@@ -1,0 +1,87 @@
+import DialogueData
+
+extension Commands {
+  /// Writes the synthetic corpus as a dataset folder and prints its statistics.
+  ///
+  /// - Throws: `TrainingError` for a size that cannot be made, `DataError` if the folder holds a
+  ///   dataset, `FileError` if it cannot be written.
+  public static func synthesize(_ request: SynthesizeRequest) throws {
+    let options = SyntheticCorpus.Options(scale: request.scale)
+    if let problem = options.problem {
+      throw TrainingError(
+        kind: .usage, place: "--scale",
+        reason: problem.hasSuffix(".") ? String(problem.dropLast()) : problem,
+        cure: "Choose another scale.")
+    }
+    let corpus = SyntheticCorpus(seed: request.seed, options: options)
+    try corpus.write(to: request.output, isHalf: request.isHalf)
+    try validate(ValidateRequest(data: request.output))
+  }
+
+  /// Checks a dataset folder completely and prints its statistics.
+  ///
+  /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
+  public static func validate(_ request: ValidateRequest) throws {
+    let dataset = try Dataset(
+      folder: request.data, options: ReadingOptions(allowsMissingEmotion: true))
+    let splits = try SplitName.allCases.map { try dataset.split($0) }
+    let report = DatasetReport(
+      manifest: dataset.manifest, statistics: splits.map(SplitStatistics.init),
+      digest: dataset.digest(of: splits))
+    try StandardOutput.write(report.text)
+  }
+}
+
+/// The statistics of a dataset as `data validate` prints them.
+struct DatasetReport {
+  let manifest: DatasetManifest
+  let statistics: [SplitStatistics]
+  let digest: String
+
+  /// The report as aligned text, with a line feed at the end.
+  var text: String {
+    let widths = statistics.first?.widths.map { "\($0.modality) \($0.width)" } ?? []
+    return """
+      dataset \(manifest.name): \(manifest.emotions.count) emotions, \
+      \(widths.joined(separator: ", "))
+
+      \(splitTable)
+      \(emotionTable)
+      digest \(digest)
+      everything is in order\(unlabelledNote)
+
+      """
+  }
+
+  private var splitTable: String {
+    var table = TextTable(
+      header: ["split", "dialogues", "utterances", "shortest", "mean", "longest", "speakers"])
+    for split in statistics {
+      table.add([
+        split.name, String(split.dialogueCount), String(split.utteranceCount),
+        String(split.shortestDialogue), String(fixed: split.meanDialogueLength, digits: 1),
+        String(split.longestDialogue), String(split.speakerCount),
+      ])
+    }
+    return table.text
+  }
+
+  private var emotionTable: String {
+    var table = TextTable(header: ["emotion"] + statistics.map(\.name))
+    for (index, emotion) in manifest.emotions.enumerated() {
+      table.add([emotion] + statistics.map { String($0.emotionCounts[index].count) })
+    }
+    if statistics.contains(where: { $0.unlabelledCount > 0 }) {
+      table.addRule()
+      table.add(["(no emotion)"] + statistics.map { String($0.unlabelledCount) })
+    }
+    return table.text
+  }
+
+  private var unlabelledNote: String {
+    let names = statistics.filter { $0.unlabelledCount > 0 }.map(\.name)
+    guard !names.isEmpty else { return "" }
+    return " for predict; train and evaluate want an emotion on every utterance of "
+      + names.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,23 @@
+import DialogueData
+
+extension Commands {
+  /// Scores a split with a trained model and prints the report. Collective over all ranks.
+  ///
+  /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
+  public static func evaluate(_ request: EvaluateRequest) throws {
+    let team = try RankTeam.start(threads: request.threads)
+    let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
+    let split = try team.together("reading the data") {
+      try saved.split(request.split, of: request.data, allowsMissingEmotion: false)
+    }
+    let evaluator = Evaluator(
+      model: saved.model, parameters: saved.parameters, collective: team.collective,
+      workers: team.workers)
+    let scores = try evaluator.score(split)
+    let report = ClassificationReport(scores.matrix, emotions: saved.emotions)
+    if team.isFirst {
+      try StandardOutput.write(request.printsJSON ? JSONText.document(report) : report.table)
+    }
+    try team.world.finish()
+  }
+}

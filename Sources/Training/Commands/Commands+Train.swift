@@ -1,0 +1,133 @@
+import Checkpointing
+import Foundation
+import TensorCore
+
+extension Commands {
+  /// Trains a model, from the data to the test score. Collective over all ranks.
+  ///
+  /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
+  public static func train(_ request: TrainRequest) throws {
+    let team = try RankTeam.start(threads: request.threads)
+    var resolved = try team.together("reading the configuration") {
+      try request.configuration.resolve()
+    }
+    if request.isFastDevelopmentRun { resolved = resolved.shortened() }
+    let data = try team.together("reading the data") {
+      try LoadedData(resolved.configuration.data)
+    }
+    team.announce()
+    let session = try TrainingSession(request, resolved, data, team)
+    switch session.start {
+    case .finished(let result):
+      if team.isFirst { try StandardOutput.write("this run has ended before\n\(result.summary)") }
+    case .fresh, .resumed:
+      try train(session, request, resolved.configuration, data, team)
+    }
+    try team.world.finish()
+  }
+
+  private static func train(
+    _ session: TrainingSession, _ request: TrainRequest, _ configuration: RunConfiguration,
+    _ data: LoadedData, _ team: RankTeam
+  ) throws {
+    let trainer = try Trainer(
+      team: team, configuration: configuration, data: data, recorder: session.recorder,
+      groupLimit: request.isFastDevelopmentRun ? 1 : nil)
+    if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
+    let result = try trainer.run()
+    guard team.isFirst else { return }
+    team.log.clearProgress()
+    try StandardOutput.write(result.summary)
+    if request.isFastDevelopmentRun {
+      try session.discard()
+    } else if let folder = session.folderPath {
+      team.log.logger.info("everything is in \(folder)")
+    }
+  }
+}
+
+/// How a `train` command starts, known to all ranks; what it writes with, on rank 0.
+private struct TrainingSession {
+  /// What all ranks know of the opening.
+  enum Start: Codable {
+    case fresh
+    case resumed
+    case finished(RunResult)
+  }
+
+  let start: Start
+  let checkpoint: Checkpoint?
+  let recorder: RunRecorder?
+  let folderPath: String?
+
+  /// Opens the run folder on rank 0. Collective.
+  init(
+    _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+    _ team: RankTeam
+  ) throws {
+    let opened = try team.onFirst("opening the run folder") {
+      try Opened(request, resolved, data, team.log)
+    }
+    start = try team.shared(opened?.start ?? .fresh)
+    checkpoint = opened?.checkpoint
+    recorder = opened?.recorder
+    folderPath = opened?.folder.path
+  }
+
+  /// Removes the folder of a run that keeps nothing.
+  func discard() throws {
+    guard let folderPath else { return }
+    try FileManager.default.removeItem(atPath: folderPath)
+  }
+
+  /// The run folder as rank 0 has opened it.
+  private struct Opened {
+    let folder: RunFolder
+    let start: Start
+    let checkpoint: Checkpoint?
+    let recorder: RunRecorder?
+
+    init(
+      _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+      _ log: RunLog
+    ) throws {
+      let configuration = resolved.configuration
+      folder = try RunFolder(path: Self.path(request, resolved))
+      let store = CheckpointStore(
+        folder: folder.path, keepLast: configuration.checkpoint.keepLast,
+        level: configuration.checkpoint.level)
+      let opening = try RunOpening(
+        request.resume, folder: folder, store: store, resolved: resolved, log: log)
+      (start, checkpoint) =
+        switch opening {
+        case .fresh: (.fresh, nil)
+        case .resumed(let checkpoint): (.resumed, checkpoint)
+        case .finished(let result): (.finished(result), nil)
+        }
+      guard case .finished = opening else {
+        try store.prepare()
+        try log.open(folder.log)
+        try folder.write(configuration)
+        let step = try checkpoint.map { try CheckpointCoding.progress(of: $0).step }
+        recorder = try RunRecorder(
+          name: resolved.name, folder: folder, store: store, log: log,
+          description: RunDescription.metadata(
+            configuration, dataset: data.dataset, digest: data.digest),
+          resumingAt: step, logsSamples: request.logsSamples)
+        return
+      }
+      recorder = nil
+      try folder.close()
+    }
+
+    private static func path(
+      _ request: TrainRequest, _ resolved: ResolvedConfiguration
+    ) -> String {
+      guard !request.isFastDevelopmentRun else {
+        return FileManager.default.temporaryDirectory
+          .appendingPathComponent("dferc-dist-\(UUID().uuidString)").path
+      }
+      return request.output ?? "runs/\(resolved.name)"
+    }
+  }
+}

@@ -1,0 +1,30 @@
+/// A run configuration that cannot be used, and what to do about it.
+public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Where the value was given: `file:line`, `--set` or a flag; nil for the configuration as a whole.
+  public let place: String?
+
+  /// The dotted name of the key at fault, if it is one key.
+  public let key: String?
+
+  /// What is wrong, without a full stop.
+  public let reason: String
+
+  /// What to do about it, as a whole sentence.
+  public let cure: String
+
+  /// Creates an error from its four parts.
+  public init(place: String?, key: String?, reason: String, cure: String) {
+    self.place = place
+    self.key = key
+    self.reason = reason
+    self.cure = cure
+  }
+
+  /// The full message: place, key, reason and cure on one line.
+  public var description: String {
+    // A flag and its key are written together, as on the command line.
+    let separator = place?.hasPrefix("--") == true ? " " : ": "
+    let location = [place, key].compactMap { $0 }.joined(separator: separator)
+    return (location.isEmpty ? "" : "\(location): ") + "\(reason). \(cure)"
+  }
+}

@@ -1,0 +1,55 @@
+/// The section `train`: how long and in which portions to train.
+public struct TrainOptions: ConfigurationSection {
+  /// The number of passes over the training split.
+  public var epochs = 10
+
+  /// The number of steps after which training ends even inside an epoch; nil for no such limit.
+  public var maxSteps: Int?
+
+  /// The number of dialogues in a global batch, over all ranks.
+  public var dialoguesPerBatch = 8
+
+  /// The number V of micro-batches that a global batch is cut into; nil takes the number of ranks.
+  ///
+  /// A fixed V gives a run the same bits at every number of ranks.
+  public var microBatches: Int?
+
+  /// The seed of initial values, dropout and the order of dialogues.
+  public var seed: UInt64 = 42
+
+  /// The number of epochs without a better validation score after which training ends; nil for never.
+  public var patience: Int?
+
+  /// The section with its defaults.
+  public init() {}
+
+  static let keys = [
+    key("epochs", \.epochs, .within(1...1_000_000)),
+    key("maxSteps", \.maxSteps, unlessNull: .atLeast(1)),
+    key("dialoguesPerBatch", \.dialoguesPerBatch, .within(1...1_000_000)),
+    key("microBatches", \.microBatches, unlessNull: .within(1...65_536)),
+    key("seed", \.seed),
+    key("patience", \.patience, unlessNull: .atLeast(1)),
+  ]
+}
+
+/// The section `checkpoint`: when checkpoints are written and how many are kept.
+public struct CheckpointOptions: ConfigurationSection {
+  /// The number of steps between two checkpoints.
+  public var everySteps = 200
+
+  /// The number of newest step checkpoints that are kept; the best one is kept besides.
+  public var keepLast = 3
+
+  /// The zstd compression level, 1...19.
+  public var level = 3
+
+  /// The section with its defaults.
+  public init() {}
+
+  static let keys = [
+    key("everySteps", \.everySteps, .atLeast(1), changesResult: false),
+    key("keepLast", \.keepLast, .atLeast(1), changesResult: false),
+    key("level", \.level, .within(1...19), changesResult: false),
+  ]
+}

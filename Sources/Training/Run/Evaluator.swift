@@ -1,0 +1,83 @@
+import DFERCModel
+import DataParallel
+import DialogueData
+import NeuralNet
+import Optimizing
+import TensorCore
+
+/// Scores a split: every utterance once, on one rank.
+///
+/// Dialogues go through the model in groups that are cut from the file order without regard to
+/// ranks, and only whole numbers and fixed trees are added up, so the scores have the same bits at
+/// every rank count.
+struct Evaluator {
+  /// The scores of a split.
+  struct Scores {
+    let matrix: ConfusionMatrix
+    /// The mean cross-entropy of the prediction, (24).
+    let crossEntropy: Double
+  }
+
+  private let model: DFERC
+  private let collective: any Collective
+  private let pass: MicroBatchPass
+
+  init(model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers) {
+    self.model = model
+    self.collective = collective
+    pass = MicroBatchPass(model: model, parameters: parameters, workers: workers)
+  }
+
+  /// Scores a split with labels. Collective.
+  ///
+  /// - Parameters:
+  ///   - split: the split.
+  ///   - groupLimit: score at most this many groups of dialogues; nil for all.
+  func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores {
+    let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
+    let groups = groupLimit.map { Array(plan.groups.prefix($0)) } ?? plan.groups
+    var matrix = ConfusionMatrix(classCount: model.options.emotionCount)
+    var losses = [Double](repeating: 0, count: groups.count)
+    try forEachOwnGroup(groups, of: split) { index, probabilities in
+      for (row, label) in pass.labels.enumerated() {
+        let scores = probabilities.row(row)
+        matrix.record(truth: label, predicted: Self.winner(scores, count: probabilities.columns))
+        losses[index] -= Double(max(scores[label], .leastNormalMagnitude)).logarithm
+      }
+    }
+    try matrix.withUnsafeMutableCounts { try collective.sum($0) }
+    // Every other rank holds zero for a group, so this sum is exact.
+    try losses.withUnsafeMutableBufferPointer { try collective.sum($0) }
+    let total = losses.withUnsafeMutableBufferPointer { FixedTree.sum($0) }
+    return Scores(matrix: matrix, crossEntropy: total / Double(max(matrix.total, 1)))
+  }
+
+  /// Runs the model over this rank's groups.
+  ///
+  /// - Parameter body: called with the group's index and the probabilities [N, K] of its rows; the
+  ///   micro-batch's dialogues, labels and prediction are those of the group.
+  func forEachOwnGroup(
+    _ groups: [Range<Int>], of split: Split,
+    _ body: (_ index: Int, _ probabilities: Tensor) throws -> Void
+  ) throws {
+    let mine = RankShare.range(
+      of: groups.count, rank: collective.rank, rankCount: collective.size)
+    for index in mine {
+      pass.load(groups[index], of: split)
+      pass.encode()
+      let logits = pass.predict().logits.value
+      Classification.softmaxForward(logits, into: logits)
+      try body(index, logits)
+    }
+  }
+
+  /// The micro-batch that is being scored.
+  var current: MicroBatchPass { pass }
+
+  /// The most probable emotion, the first of equals.
+  static func winner(_ scores: UnsafePointer<Float>, count: Int) -> Int {
+    var best = 0
+    for k in 1..<count where scores[k] > scores[best] { best = k }
+    return best
+  }
+}

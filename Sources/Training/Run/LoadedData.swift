@@ -1,0 +1,36 @@
+import DialogueData
+import TensorCore
+
+/// The splits of a run, checked, and what they have in common.
+struct LoadedData {
+  let dataset: Dataset
+  let train: Split
+  let validation: Split
+  let test: Split
+  let digest: String
+
+  /// Reads the dataset folder of a configuration, or makes the built-in corpus where it has none.
+  ///
+  /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
+  init(_ options: DataOptions) throws {
+    dataset = try Self.dataset(options)
+    train = try dataset.split(.train)
+    validation = try dataset.split(.validation)
+    test = try dataset.split(.test)
+    digest = dataset.digest(of: [train, validation, test])
+  }
+
+  /// The dataset of a configuration; its splits are read or made when they are asked for.
+  static func dataset(
+    _ options: DataOptions, allowsMissingEmotion: Bool = false
+  ) throws -> Dataset {
+    guard let path = options.path else {
+      return Dataset(
+        SyntheticCorpus(seed: SynthesizeRequest.standardSeed), modalities: options.modalities)
+    }
+    return try Dataset(
+      folder: path,
+      options: ReadingOptions(
+        modalities: options.modalities, allowsMissingEmotion: allowsMissingEmotion))
+  }
+}

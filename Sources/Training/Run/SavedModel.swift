@@ -1,0 +1,79 @@
+import Checkpointing
+import DFERCModel
+import DialogueData
+import NeuralNet
+import TensorCore
+
+/// A trained model on every rank, as `evaluate` and `predict` use it.
+struct SavedModel {
+  let model: DFERC
+  let parameters: Parameters
+  let emotions: [String]
+  let configuration: RunConfiguration
+
+  /// What rank 0 reads from a checkpoint's metadata for all ranks.
+  private struct Description: Codable {
+    var configuration = ""
+    var emotions: [String] = []
+    var widths: [String: Int] = [:]
+  }
+
+  /// Reads a checkpoint on rank 0 and copies it to all ranks. Collective.
+  init(checkpoint path: String, team: RankTeam) throws {
+    let checkpoint = try team.onFirst("reading the checkpoint") { try Checkpoint(path: path) }
+    let described = try team.onFirst("reading the checkpoint") { () throws -> Description in
+      guard let checkpoint else { return Description() }
+      let widths = CheckpointCoding.widths(of: checkpoint)
+      guard !widths.isEmpty else {
+        throw CheckpointError(
+          kind: .foreignFormat, path: path, place: "tensors", reason: "no input projection is there",
+          cure: "Name a checkpoint that dferc-dist has written.")
+      }
+      return Description(
+        configuration: try checkpoint.text(CheckpointCoding.Key.configuration),
+        emotions: try checkpoint.list(CheckpointCoding.Key.emotions),
+        widths: Dictionary(uniqueKeysWithValues: widths.map { ($0.key.rawValue, $0.value) }))
+    }
+    let description = try team.shared(described ?? Description())
+    configuration = try RunConfiguration(
+      yaml: description.configuration, source: "\(path), config")
+    emotions = description.emotions
+    var widths: [Modality: Int] = [:]
+    for modality in Modality.allCases { widths[modality] = description.widths[modality.rawValue] }
+    model = DFERC(DFERCOptions(configuration, widths: widths, emotionCount: emotions.count))
+    parameters = Parameters(layout: model.layout)
+    let state = ModelState(
+      model: model, parameters: parameters,
+      prototypes: EmotionPrototypes(
+        emotionCount: emotions.count, width: model.options.alignmentWidth), optimizer: nil)
+    _ = try team.onFirst("reading the checkpoint") {
+      if let checkpoint { try CheckpointCoding.restore(state, from: checkpoint) }
+    }
+    try state.broadcast(over: team.collective)
+  }
+
+  /// Reads a split that the model can be applied to.
+  ///
+  /// - Throws: `DataError` if the emotions or widths are not those the model was trained with.
+  func split(_ name: SplitName, of folder: String, allowsMissingEmotion: Bool) throws -> Split {
+    var options = DataOptions()
+    options.path = folder
+    options.modalities = model.options.modalities.map(\.modality)
+    let dataset = try LoadedData.dataset(options, allowsMissingEmotion: allowsMissingEmotion)
+    guard dataset.manifest.emotions == emotions else {
+      throw DataError(
+        file: "\(folder)/dataset.json", place: "emotions",
+        reason: "they are not those the model was trained with, \(emotions.joined(separator: ", "))",
+        cure: "Use the dataset of the training run, or train on this one.")
+    }
+    for modality in model.options.modalities {
+      let width = dataset.manifest.modalities[modality.modality]
+      guard width != modality.width else { continue }
+      throw DataError(
+        file: "\(folder)/dataset.json", place: "modalities, \(modality.modality)",
+        reason: "the width is \(width.map(String.init) ?? "absent"), the model reads \(modality.width)",
+        cure: "Use features made as those of the training run.")
+    }
+    return try dataset.split(name)
+  }
+}

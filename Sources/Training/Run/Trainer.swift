@@ -1,0 +1,190 @@
+import Checkpointing
+import DFERCModel
+import DataParallel
+import DialogueData
+import NeuralNet
+import Optimizing
+import TensorCore
+
+/// A whole run on one rank: epochs of steps, evaluations, checkpoints, the final score.
+///
+/// All ranks go through the same steps with the same state. Rank 0 alone has a ``RunRecorder``,
+/// which is the only part that touches the run folder.
+final class Trainer {
+  private let team: RankTeam
+  private let configuration: RunConfiguration
+  private let data: LoadedData
+  private let plan: BatchPlan
+  private let totalSteps: Int
+  private let engine: StepEngine
+  private let evaluator: Evaluator
+  private let recorder: RunRecorder?
+  private let groupLimit: Int?
+  private var progress = TrainingProgress()
+
+  /// The tensors of the run.
+  let state: ModelState
+
+  /// Collective: every rank makes one at the same place.
+  ///
+  /// - Parameters:
+  ///   - team: the ranks.
+  ///   - configuration: of the run.
+  ///   - data: checked.
+  ///   - recorder: on rank 0.
+  ///   - groupLimit: evaluate at most this many groups of dialogues; nil for all.
+  init(
+    team: RankTeam, configuration: RunConfiguration, data: LoadedData, recorder: RunRecorder?,
+    groupLimit: Int?
+  ) throws {
+    self.team = team
+    self.configuration = configuration
+    self.data = data
+    self.recorder = recorder
+    self.groupLimit = groupLimit
+    plan = BatchPlan(
+      seed: configuration.train.seed, dialogueLengths: data.train.dialogueLengths,
+      dialoguesPerBatch: configuration.train.dialoguesPerBatch,
+      microBatchCount: configuration.train.microBatches ?? team.collective.size)
+    totalSteps = plan.totalSteps(
+      epochs: configuration.train.epochs, maxSteps: configuration.train.maxSteps)
+    let model = DFERC(
+      DFERCOptions(
+        configuration, widths: data.train.modalities,
+        emotionCount: data.dataset.manifest.emotions.count))
+    let parameters = Parameters(layout: model.layout)
+    parameters.initialize(seed: configuration.train.seed)
+    let prototypes = EmotionPrototypes(
+      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
+    let gradients = try GradientEngine(
+      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
+      workers: team.workers)
+    engine = StepEngine(
+      engine: gradients, configuration: configuration, totalSteps: totalSteps,
+      workers: team.workers)
+    evaluator = Evaluator(
+      model: model, parameters: parameters, collective: team.collective, workers: team.workers)
+    state = ModelState(
+      model: model, parameters: parameters, prototypes: prototypes, optimizer: engine.optimizer)
+  }
+
+  /// Goes on from a checkpoint. Collective; rank 0 alone has the checkpoint.
+  func resume(from checkpoint: Checkpoint?) throws {
+    let restored = try team.onFirst("reading the checkpoint") { () -> TrainingProgress in
+      guard let checkpoint else { preconditionFailure("rank 0 resumes from a checkpoint") }
+      try CheckpointCoding.restore(state, from: checkpoint)
+      return try CheckpointCoding.progress(of: checkpoint)
+    }
+    progress = try team.shared(restored ?? TrainingProgress())
+    try state.broadcast(over: team.collective)
+  }
+
+  /// Trains to the end and scores the test split with the best epoch.
+  ///
+  /// - Returns: the result, the same on every rank but for times.
+  func run() throws -> RunResult {
+    warnAboutWarmup()
+    try train()
+    return try finish()
+  }
+
+  private func warnAboutWarmup() {
+    let warmup = configuration.optimizer.warmupSteps
+    guard warmup >= totalSteps, team.isFirst else { return }
+    team.log.logger.warning(
+      """
+      the warm-up of \(warmup) steps is not over when training ends after \(totalSteps); \
+      lower optimizer.warmupSteps or train longer.
+      """)
+  }
+}
+
+// MARK: - Training
+
+extension Trainer {
+  private func train() throws {
+    recorder?.begin(
+      epochs: configuration.train.epochs, totalSteps: totalSteps, startingAt: progress.step)
+    while progress.step < totalSteps, !hasLostPatience {
+      let epoch = plan.epoch(progress.epoch)
+      if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
+      while progress.cursor < plan.dialogueCount, progress.step < totalSteps {
+        try step(epoch.globalBatch(from: progress.cursor))
+      }
+    }
+  }
+
+  private var hasLostPatience: Bool {
+    configuration.train.patience.map { progress.epochsWithoutImprovement >= $0 } ?? false
+  }
+
+  private func step(_ batch: GlobalBatch) throws {
+    let outcome = try engine.run(batch, of: data.train, step: progress.step)
+    progress.step += 1
+    progress.cursor = batch.nextCursor
+    _ = try team.onFirst("logging a step") {
+      try recorder?.record(outcome, of: batch, in: data.train, progress)
+    }
+    let isLastOfEpoch = progress.cursor >= plan.dialogueCount
+    if isLastOfEpoch || progress.step == totalSteps { try endEpoch(isComplete: isLastOfEpoch) }
+    if progress.step % configuration.checkpoint.everySteps == 0 { try save() }
+  }
+
+  private func endEpoch(isComplete: Bool) throws {
+    let number = progress.epoch + 1
+    let start = ContinuousClock.now
+    let scores = try evaluator.score(data.validation, groupLimit: groupLimit)
+    let report = ClassificationReport(
+      scores.matrix, emotions: data.dataset.manifest.emotions)
+    if isComplete {
+      progress.epoch += 1
+      progress.cursor = 0
+    }
+    let isBest = progress.score(report, epoch: number)
+    _ = try team.onFirst("recording an evaluation") {
+      try recorder?.record(
+        .validation, scores, report, epoch: number, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+      if isBest { try recorder?.saveBest(state, progress) }
+    }
+  }
+
+  private func save() throws {
+    _ = try team.onFirst("saving a checkpoint") { try recorder?.save(state, progress) }
+  }
+}
+
+// MARK: - The end
+
+extension Trainer {
+  private func finish() throws -> RunResult {
+    if progress.step % configuration.checkpoint.everySteps != 0 { try save() }
+    _ = try team.onFirst("reading the best checkpoint") {
+      try recorder?.restoreBest(into: bestState)
+    }
+    try bestState.broadcast(over: team.collective)
+    let start = ContinuousClock.now
+    let scores = try evaluator.score(data.test, groupLimit: groupLimit)
+    let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
+    guard let best = progress.best else { preconditionFailure("a run ends with an evaluation") }
+    let result = RunResult(
+      name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,
+      epochs: progress.epoch, steps: progress.step, bestEpoch: best.epoch,
+      validation: best.validation, test: report,
+      environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
+    _ = try team.onFirst("writing the result") {
+      try recorder?.record(
+        .test, scores, report, epoch: best.epoch, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+      try recorder?.finish(result)
+    }
+    return result
+  }
+
+  /// The state without the optimizer, whose moments do not belong to the best epoch.
+  private var bestState: ModelState {
+    ModelState(
+      model: state.model, parameters: state.parameters, prototypes: state.prototypes,
+      optimizer: nil)
+  }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import TensorCore
+
+/// The process that holds a run folder, as `run.lock` tells it.
+struct LockOwner: Codable, Equatable, Sendable {
+  /// The name of the node.
+  let host: String
+
+  /// The number of the process on that node.
+  let pid: Int32
+
+  /// When the process started, in the kernel's clock ticks since boot; tells apart two processes
+  /// that were given the same number.
+  let started: UInt64
+
+  /// When the process was last known to live.
+  var heartbeat: Date
+
+  /// The running process.
+  static func current(at now: Date) -> LockOwner {
+    let pid = ProcessInfo.processInfo.processIdentifier
+    return LockOwner(
+      host: ProcessInfo.processInfo.hostName, pid: pid, started: startTime(of: pid) ?? 0,
+      heartbeat: now)
+  }
+
+  /// Whether both are the same process, whatever their heartbeats.
+  func isSameProcess(as other: LockOwner) -> Bool {
+    host == other.host && pid == other.pid && started == other.started
+  }
+
+  /// Whether this is a process of our own node that has ended.
+  func hasEnded(seenFrom host: String) -> Bool {
+    host == self.host && Self.startTime(of: pid) != started
+  }
+
+  /// Field 22 of `/proc/<pid>/stat`; nil if there is no such process.
+  private static func startTime(of pid: Int32) -> UInt64? {
+    guard let reader = try? FileReader(path: "/proc/\(pid)/stat") else { return nil }
+    // Files of /proc have no size; one read of more than they can hold takes them whole.
+    let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+      count = (try? reader.read(into: UnsafeMutableRawBufferPointer(buffer))) ?? 0
+    }
+    // The second field, the program's name, may hold spaces; the last ")" ends it.
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let nameEnd = text.lastIndex(of: ")") else { return nil }
+    let fields = text[nameEnd...].split(separator: " ")
+    return fields.count > 20 ? UInt64(fields[20]) : nil
+  }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import TensorCore
+
+/// Writes `metrics.jsonl` and `metrics.csv`; every row has reached the kernel when `add` returns.
+public final class MetricsLog {
+  private let lines: FileWriter
+  private let table: FileWriter
+  private var lastStep: [MetricsRow.Event: Int] = [:]
+
+  /// Opens the two files of a run folder.
+  ///
+  /// - Parameters:
+  ///   - folder: The run folder, which exists.
+  ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, and a row
+  ///     that was cut off, are removed. Nil for a new run: both files start empty.
+  /// - Throws: `FileError`.
+  public init(folder: String, resumingAt step: Int?) throws(FileError) {
+    let linesPath = "\(folder)/metrics.jsonl"
+    let tablePath = "\(folder)/metrics.csv"
+    let rows =
+      try step.map { step throws(FileError) in
+        try JSONLines<MetricsRow>.read(linesPath).filter { $0.step <= step }
+      } ?? []
+    for row in rows { lastStep[row.event] = row.step }
+    try FileSystem.write(rows.map(\.json).joined(), to: linesPath)
+    try FileSystem.write(MetricsRow.csvHeader + rows.map(\.csv).joined(), to: tablePath)
+    lines = try FileWriter(path: linesPath, mode: .append)
+    table = try FileWriter(path: tablePath, mode: .append)
+  }
+
+  /// Adds a row to both files.
+  ///
+  /// A row that was there before the run was interrupted is not added again: each event has at most
+  /// one row a step, in rising order.
+  /// - Throws: `FileError`.
+  public func add(_ row: MetricsRow) throws(FileError) {
+    if let last = lastStep[row.event], row.step <= last { return }
+    lastStep[row.event] = row.step
+    try lines.write(row.json)
+    try table.write(row.csv)
+  }
+
+  /// Closes both files.
+  ///
+  /// - Throws: `FileError`.
+  public func close() throws(FileError) {
+    try lines.close()
+    try table.close()
+  }
+}
+
+/// Reads files of one JSON value a line that may have been cut off in the middle of a line.
+enum JSONLines<Value: Decodable> {
+  /// The values of the lines up to the first that cannot be read; none if there is no file.
+  static func read(_ path: String) throws(FileError) -> [Value] {
+    let bytes: [UInt8]
+    do { bytes = try FileSystem.readAll(path) } catch {
+      guard error.isMissing else { throw error }
+      return []
+    }
+    let decoder = JSONDecoder()
+    var values: [Value] = []
+    for line in bytes.split(separator: UInt8(ascii: "\n")) {
+      guard let value = try? decoder.decode(Value.self, from: Data(line)) else { break }
+      values.append(value)
+    }
+    return values
+  }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import TensorCore
+
+/// The folder of one run: its configuration, logs, checkpoints and result.
+///
+/// Only rank 0 holds one. While it is open, `run.lock` keeps other jobs out.
+public final class RunFolder {
+  /// The path of the folder.
+  public let path: String
+
+  private let lock: RunLock
+
+  /// Creates the folder if need be and takes its lock.
+  ///
+  /// - Parameters:
+  ///   - path: The folder.
+  ///   - timing: How the heartbeat of the lock goes.
+  /// - Throws: `TrainingError` if another job uses the folder, `FileError` if it cannot be written.
+  public init(path: String, timing: RunLock.Timing = .standard) throws {
+    self.path = path
+    try FileSystem.createDirectory(path)
+    lock = try RunLock(folder: path, timing: timing)
+  }
+
+  /// The file that log lines are added to.
+  public var log: String { "\(path)/log.txt" }
+
+  /// Writes `config.yaml`.
+  ///
+  /// - Parameter configuration: The merged configuration.
+  /// - Throws: `FileError`.
+  public func write(_ configuration: RunConfiguration) throws(FileError) {
+    try FileSystem.write(configuration.yaml, to: "\(path)/config.yaml")
+  }
+
+  /// Writes `result.json`.
+  ///
+  /// - Throws: `FileError`, or `EncodingError` for a figure that is not finite.
+  public func write(_ result: RunResult) throws {
+    try FileSystem.write(try JSONText.document(result), to: "\(path)/result.json")
+  }
+
+  /// The result of a run that finished in this folder; nil where there is none that can be read.
+  public func result() -> RunResult? {
+    guard let bytes = try? FileSystem.readAll("\(path)/result.json") else { return nil }
+    return try? JSONDecoder().decode(RunResult.self, from: Data(bytes))
+  }
+
+  /// Removes the result of an earlier, shorter run, which no longer holds.
+  ///
+  /// - Throws: `FileError`.
+  public func removeResult() throws(FileError) {
+    do { try FileSystem.remove("\(path)/result.json") } catch {
+      guard error.isMissing else { throw error }
+    }
+  }
+
+  /// Checks that no other job has taken the folder over; cheap enough for every step.
+  ///
+  /// - Throws: `TrainingError`.
+  public func confirmOwnership() throws(TrainingError) { try lock.confirm() }
+
+  /// Gives the folder free for other jobs; to be called once, at the end.
+  ///
+  /// - Throws: `FileError`.
+  public func close() throws(FileError) { try lock.release() }
+}

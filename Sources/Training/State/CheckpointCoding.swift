@@ -1,0 +1,158 @@
+import Checkpointing
+import DFERCModel
+import Foundation
+import NeuralNet
+import TensorCore
+
+/// The names of a checkpoint's tensors and metadata, and how a run is written to and read from one.
+enum CheckpointCoding {
+  enum Key {
+    static let step = "step"
+    static let epoch = "epoch"
+    static let cursor = "cursor"
+    static let updates = "optimizer_updates"
+    static let configuration = "config"
+    static let emotions = "emotions"
+    static let best = "best"
+    static let bestEpoch = "best_epoch"
+    static let stale = "epochs_without_improvement"
+    static let dataset = "dataset_digest"
+  }
+
+  static let prototypes = "prototypes"
+  static let prototypeSums = "prototype_sums"
+  static let counts = "counts"
+  static let firstMoment = "optimizer.exp_avg."
+  static let secondMoment = "optimizer.exp_avg_sq."
+}
+
+// MARK: - Writing
+
+extension CheckpointCoding {
+  /// A checkpoint of the run as it stands; the state must not change until it is written.
+  ///
+  /// - Parameters:
+  ///   - state: with an optimizer.
+  ///   - progress: how far the run has come.
+  ///   - description: metadata that do not change during the run.
+  static func draft(
+    _ state: ModelState, _ progress: TrainingProgress, description: [String: String]
+  ) throws -> CheckpointDraft {
+    var draft = CheckpointDraft()
+    draft.metadata = description
+    draft.set(Key.step, integer: progress.step)
+    draft.set(Key.epoch, integer: progress.epoch)
+    draft.set(Key.cursor, integer: progress.cursor)
+    draft.set(Key.stale, integer: progress.epochsWithoutImprovement)
+    if let best = progress.best {
+      draft.set(Key.bestEpoch, integer: best.epoch)
+      draft.set(Key.best, text: try JSONText.document(best.validation))
+    }
+    add(state.parameters.values, "", state, to: &draft)
+    addPrototypes(state, to: &draft)
+    if let optimizer = state.optimizer {
+      draft.set(Key.updates, integer: optimizer.updateCount)
+      add(optimizer.firstMoment, firstMoment, state, to: &draft)
+      add(optimizer.secondMoment, secondMoment, state, to: &draft)
+    }
+    return draft
+  }
+
+  private static func add(
+    _ buffer: FloatBuffer, _ prefix: String, _ state: ModelState, to draft: inout CheckpointDraft
+  ) {
+    for parameter in state.model.layout.parameters {
+      let values = UnsafeBufferPointer(rebasing: buffer.elements[parameter.range])
+      draft.add(prefix + parameter.name, values, shape: parameter.shape)
+    }
+  }
+
+  private static func addPrototypes(_ state: ModelState, to draft: inout CheckpointDraft) {
+    guard state.model.options.hasPrototypes else { return }
+    let shape = [state.prototypes.emotionCount, state.prototypes.width]
+    draft.add(
+      prototypes, UnsafeBufferPointer(state.prototypes.prototypes.elements), shape: shape)
+    draft.add(prototypeSums, state.prototypes.sums, shape: shape)
+    draft.add(counts, state.prototypes.counts, shape: [state.prototypes.emotionCount])
+  }
+}
+
+// MARK: - Reading
+
+extension CheckpointCoding {
+  /// Copies a checkpoint's tensors into the state of a model of the same shapes.
+  ///
+  /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
+  static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws(CheckpointError) {
+    try copy(state.parameters.values, "", state, from: checkpoint)
+    if state.model.options.hasPrototypes {
+      let shape = [state.prototypes.emotionCount, state.prototypes.width]
+      state.prototypes.restore(
+        sums: try checkpoint.doubles(prototypeSums, shape: shape),
+        counts: try checkpoint.integers(counts, shape: [state.prototypes.emotionCount]))
+    }
+    guard let optimizer = state.optimizer else { return }
+    try copy(optimizer.firstMoment, firstMoment, state, from: checkpoint)
+    try copy(optimizer.secondMoment, secondMoment, state, from: checkpoint)
+    optimizer.updateCount = try checkpoint.integer(Key.updates)
+  }
+
+  private static func copy(
+    _ buffer: FloatBuffer, _ prefix: String, _ state: ModelState, from checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    for parameter in state.model.layout.parameters {
+      try checkpoint.copyFloats(
+        prefix + parameter.name, shape: parameter.shape,
+        to: UnsafeMutableBufferPointer(rebasing: buffer.elements[parameter.range]))
+    }
+  }
+
+  /// How far the run of a checkpoint had come.
+  ///
+  /// - Throws: `CheckpointError` for metadata that are absent or not of their form.
+  static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
+    var progress = TrainingProgress()
+    progress.step = try checkpoint.integer(Key.step)
+    progress.epoch = try checkpoint.integer(Key.epoch)
+    progress.cursor = try checkpoint.integer(Key.cursor)
+    progress.epochsWithoutImprovement = try checkpoint.integer(Key.stale)
+    guard progress.step >= 0, progress.epoch >= 0, progress.cursor >= 0 else {
+      throw CheckpointError(
+        kind: .damaged, path: checkpoint.path, place: "metadata",
+        reason: "step, epoch or cursor is negative", cure: "Use another checkpoint.")
+    }
+    if checkpoint.metadata[Key.best] != nil {
+      let report = Data(try checkpoint.text(Key.best).utf8)
+      progress.best = TrainingProgress.Best(
+        epoch: try checkpoint.integer(Key.bestEpoch),
+        validation: try decode(report, of: checkpoint))
+    }
+    return progress
+  }
+
+  private static func decode(
+    _ report: Data, of checkpoint: Checkpoint
+  ) throws -> ClassificationReport {
+    do { return try JSONDecoder().decode(ClassificationReport.self, from: report) } catch {
+      throw CheckpointError(
+        kind: .damaged, path: checkpoint.path, place: "metadata \(Key.best)",
+        reason: "it is not a report", cure: "Use another checkpoint.")
+    }
+  }
+
+  /// The configuration that a checkpoint was trained with.
+  static func configuration(of checkpoint: Checkpoint) throws -> RunConfiguration {
+    try RunConfiguration(
+      yaml: try checkpoint.text(Key.configuration), source: "\(checkpoint.path), config")
+  }
+
+  /// The raw width of every modality that a checkpoint's model reads.
+  static func widths(of checkpoint: Checkpoint) -> [Modality: Int] {
+    var widths: [Modality: Int] = [:]
+    for modality in Modality.allCases {
+      let shape = checkpoint.tensors.entry("input.\(modality).weight")?.shape
+      if let shape, shape.count == 2 { widths[modality] = shape[1] }
+    }
+    return widths
+  }
+}

@@ -1,0 +1,34 @@
+import DFERCModel
+import DataParallel
+import NeuralNet
+import Optimizing
+import TensorCore
+
+/// The tensors of a run that every rank holds alike.
+struct ModelState {
+  let model: DFERC
+  let parameters: Parameters
+  let prototypes: EmotionPrototypes
+  /// Nil where nothing is trained.
+  let optimizer: AdamW?
+
+  /// Copies everything that rank 0 holds to all other ranks. Collective.
+  func broadcast(over collective: any Collective) throws {
+    try collective.broadcast(raw(parameters.values), from: 0)
+    var sums = prototypes.sums
+    var counts = prototypes.counts
+    try sums.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
+    try counts.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
+    prototypes.restore(sums: sums, counts: counts)
+    guard let optimizer else { return }
+    try collective.broadcast(raw(optimizer.firstMoment), from: 0)
+    try collective.broadcast(raw(optimizer.secondMoment), from: 0)
+    var updateCount = Int64(optimizer.updateCount)
+    try withUnsafeMutableBytes(of: &updateCount) { try collective.broadcast($0, from: 0) }
+    optimizer.updateCount = Int(updateCount)
+  }
+
+  private func raw(_ buffer: FloatBuffer) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(buffer.elements)
+  }
+}

@@ -1,0 +1,37 @@
+/// How far a run has come: everything besides tensors that a checkpoint has to keep.
+struct TrainingProgress: Sendable, Equatable, Codable {
+  /// The number of parameter updates made.
+  var step = 0
+  /// The epoch that goes on, from 0.
+  var epoch = 0
+  /// The dialogues of the epoch that have been trained on.
+  var cursor = 0
+  /// The best epoch so far.
+  var best: Best?
+  /// The number of epochs in a row that brought nothing better.
+  var epochsWithoutImprovement = 0
+
+  /// The epoch that would be chosen if the run ended now.
+  struct Best: Sendable, Equatable, Codable {
+    /// The epoch, counted from 1.
+    let epoch: Int
+    /// Its scores on the validation split.
+    let validation: ClassificationReport
+  }
+
+  /// Takes in the scores of an epoch; of equal ones, the earliest is the best.
+  ///
+  /// - Parameters:
+  ///   - report: the scores on the validation split.
+  ///   - number: the epoch, counted from 1.
+  /// - Returns: whether it is the best so far.
+  mutating func score(_ report: ClassificationReport, epoch number: Int) -> Bool {
+    if let best, best.validation.weightedF1 >= report.weightedF1 {
+      epochsWithoutImprovement += 1
+      return false
+    }
+    best = Best(epoch: number, validation: report)
+    epochsWithoutImprovement = 0
+    return true
+  }
+}

@@ -1,0 +1,128 @@
+import DFERCModel
+import DataParallel
+import DialogueData
+import NeuralNet
+import TensorCore
+
+/// Computes the losses and gradients of a global batch over all ranks.
+///
+/// The gradients, the losses and the prototypes of the step are the same bits on every rank
+/// afterwards.
+final class GradientEngine {
+  let model: DFERC
+  let parameters: Parameters
+  let prototypes: EmotionPrototypes
+  /// The gradient of the loss of the last global batch, over all ranks.
+  let gradients: SynchronizedBuffer
+  /// Where the time goes.
+  var clock = PhaseClock()
+
+  private let collective: any Collective
+  private let workers: Workers
+  private var passes: [MicroBatchPass] = []
+  private let gradientTree: TreeAccumulator<Float>
+  private let statistics: UnsafeMutableBufferPointer<Double>
+  private let statisticsTree: TreeAccumulator<Double>
+  private let losses: UnsafeMutableBufferPointer<Double>
+  private let lossTree: TreeAccumulator<Double>
+
+  /// Collective: every rank makes one at the same place.
+  init(
+    model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes,
+    collective: any Collective, workers: Workers
+  ) throws {
+    self.model = model
+    self.parameters = parameters
+    self.prototypes = prototypes
+    self.collective = collective
+    self.workers = workers
+    gradients = try collective.makeSharedBuffer(count: model.layout.count)
+    gradientTree = TreeAccumulator(count: gradients.count, result: gradients.pointer)
+    (statistics, statisticsTree) = Self.makeSum(count: prototypes.statisticsCount)
+    (losses, lossTree) = Self.makeSum(count: LossParts.count)
+  }
+
+  deinit {
+    statistics.deallocate()
+    losses.deallocate()
+  }
+
+  private static func makeSum(
+    count: Int
+  ) -> (UnsafeMutableBufferPointer<Double>, TreeAccumulator<Double>) {
+    let memory = UnsafeMutablePointer<Double>.allocate(capacity: count)
+    memory.initialize(repeating: 0, count: count)
+    return (
+      UnsafeMutableBufferPointer(start: memory, count: count),
+      TreeAccumulator(count: count, result: memory)
+    )
+  }
+
+  /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
+  var localPasses: ArraySlice<MicroBatchPass> { passes[..<localCount] }
+  private var localCount = 0
+
+  /// Computes the losses of a global batch and leaves their gradients in ``gradients``.
+  ///
+  /// The prototypes have taken the batch in, but not for good: see ``EmotionPrototypes/commit()``.
+  ///
+  /// - Parameters:
+  ///   - batch: the same on every rank.
+  ///   - split: the split it belongs to.
+  ///   - randomness: the dropout of the step; nil for none.
+  /// - Returns: the unweighted parts of the loss of the whole batch.
+  func run(
+    _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
+  ) throws -> LossParts {
+    let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
+    localCount = mine.count
+    while passes.count < localCount {
+      passes.append(MicroBatchPass(model: model, parameters: parameters, workers: workers))
+    }
+    for (pass, index) in zip(localPasses, mine) {
+      clock.measure(.load) {
+        pass.load(batch.microBatches[index], of: split, randomness: randomness, recording: true)
+      }
+      clock.measure(.encode) { pass.encode() }
+    }
+    if model.options.hasPrototypes { try clock.measure(.prototypes) { try updatePrototypes() } }
+    let scales = LossScales(
+      utteranceCount: batch.utteranceCount, accompaniedCount: batch.anchorUtterances,
+      modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
+    differentiate(scales)
+    try clock.measure(.synchronize) {
+      try collective.sum(gradients)
+      try collective.sum(losses)
+    }
+    return LossParts(losses)
+  }
+
+  private func updatePrototypes() throws {
+    statisticsTree.begin()
+    for pass in localPasses {
+      statisticsTree.addLeaf { leaf in
+        leaf.update(repeating: 0, count: statistics.count)
+        pass.addPrototypeStatistics(
+          to: UnsafeMutableBufferPointer(start: leaf, count: statistics.count))
+      }
+    }
+    statisticsTree.finish()
+    try collective.sum(statistics)
+    prototypes.stage(statistics)
+  }
+
+  private func differentiate(_ scales: LossScales) {
+    gradientTree.begin()
+    lossTree.begin()
+    for pass in localPasses {
+      clock.measure(.predict) { _ = pass.predict() }
+      let parts = clock.measure(.losses) {
+        pass.losses(prototypes: prototypes.prototypes, scales: scales)
+      }
+      lossTree.addLeaf { parts.write(to: $0) }
+      clock.measure(.backward) { gradientTree.addLeaf { pass.backward(into: $0) } }
+    }
+    gradientTree.finish()
+    lossTree.finish()
+  }
+}

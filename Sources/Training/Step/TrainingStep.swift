@@ -1,0 +1,91 @@
+import DFERCModel
+import DataParallel
+import DialogueData
+import NeuralNet
+import Optimizing
+import TensorCore
+
+/// One training step after another: gradients over all ranks, clipping, AdamW.
+final class StepEngine {
+  /// What became of a step.
+  struct Outcome {
+    /// The unweighted parts of the loss of the global batch.
+    let parts: LossParts
+    /// The loss.
+    let loss: Double
+    /// The norm of the gradient before clipping.
+    let gradientNorm: Double
+    /// The learning rate of the step.
+    let learningRate: Double
+  }
+
+  let engine: GradientEngine
+  let optimizer: AdamW
+  private let schedule: LearningRateSchedule
+  private let settings: RunConfiguration
+  private let workers: Workers
+  private let blockSquares: UnsafeMutableBufferPointer<Double>
+
+  init(
+    engine: GradientEngine, configuration: RunConfiguration, totalSteps: Int, workers: Workers
+  ) {
+    self.engine = engine
+    settings = configuration
+    self.workers = workers
+    optimizer = AdamW(configuration, layout: engine.model.layout)
+    schedule = LearningRateSchedule(
+      warmupSteps: configuration.optimizer.warmupSteps, totalSteps: totalSteps, decay: .linear)
+    blockSquares = .allocate(
+      capacity: GradientNorm.blockCount(of: engine.gradients.count))
+    blockSquares.initialize(repeating: 0)
+  }
+
+  deinit { blockSquares.deallocate() }
+
+  /// Trains on one global batch.
+  ///
+  /// Collective. The outcome is the same on every rank, and so is the decision whether it is finite.
+  ///
+  /// - Parameters:
+  ///   - batch: of the batch plan.
+  ///   - split: the training split.
+  ///   - step: the number of steps done so far.
+  /// - Throws: `TrainingError` if the loss or the gradient is not finite; nothing has changed then.
+  func run(_ batch: GlobalBatch, of split: Split, step: Int) throws -> Outcome {
+    let randomness = Dropout.Randomness(settings, step: step)
+    let parts = try engine.run(batch, of: split, randomness: randomness)
+    return try engine.clock.measure(.update) {
+      let norm = gradientNorm()
+      let loss = parts.total(engine.model.options.loss)
+      guard norm.isFinite, loss.isFinite else {
+        engine.prototypes.discard()
+        throw notFinite(batch, of: split, step: step, loss: loss)
+      }
+      let factor = schedule.factor(step: step)
+      optimizer.update(
+        engine.parameters.values.pointer, gradients: engine.gradients.pointer,
+        gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
+        rateFactor: factor, workers: workers)
+      engine.prototypes.commit()
+      return Outcome(
+        parts: parts, loss: loss, gradientNorm: norm,
+        learningRate: settings.optimizer.learningRate * factor)
+    }
+  }
+
+  private func gradientNorm() -> Double {
+    GradientNorm.sumSquares(engine.gradients.elements, into: blockSquares, workers: workers)
+    return GradientNorm.combine(blockSquares)
+  }
+
+  private func notFinite(
+    _ batch: GlobalBatch, of split: Split, step: Int, loss: Double
+  ) -> TrainingError {
+    let names = batch.dialogues.map { split.dialogues[$0].id }.joined(separator: ", ")
+    let what = loss.isFinite ? "the gradient" : "the loss"
+    return TrainingError(
+      kind: .notFinite, place: "step \(step + 1), dialogues \(names)",
+      reason: "\(what) is NaN or infinite",
+      cure: "Lower optimizer.learningRate, and look at the features of these dialogues.")
+  }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Training
+
+/// `bench`: how fast a training step is here.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measures the speed of training steps on random batches of MELD's size.",
+    discussion: """
+      It prints utterances per second, the time of a step by phase, the model's arithmetic against \
+      this machine's peak of matrix products, and the bandwidth of the sum over ranks.
+
+      Examples:
+        dferc-dist bench --threads 1
+        mpirun -np 2 dferc-dist bench --threads 1 --dialogues 16 --json
+      """)
+
+  @Option(help: "The number of dialogues in the global batch, over all ranks.")
+  var dialogues = 8
+
+  @Option(help: "The number of steps that are measured.")
+  var steps = 30
+
+  @Option(help: "The number of steps before the measurement.")
+  var warmup = 5
+
+  @Flag(help: "Prints JSON instead of a table.")
+  var json = false
+
+  @OptionGroup var threading: ThreadArguments
+
+  var request: BenchRequest {
+    BenchRequest(
+      dialogues: dialogues, steps: steps, warmup: warmup, printsJSON: json,
+      threads: threading.threads)
+  }
+
+  func validate() throws {
+    try requirePositive(dialogues, "--dialogues")
+    try requirePositive(steps, "--steps")
+    guard warmup >= 0 else { throw ValidationError("--warmup must be 0 or more, not \(warmup).") }
+  }
+
+  func run() throws { try Commands.bench(request) }
+}
+
+/// `doctor`: what is wrong with this machine or this launch.
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Checks MPI, BLAS, threads, binding, memory and the file system.",
+    discussion: """
+      For everything that is wrong or slow it tells the cure. Run it the way you run training.
+
+      Examples:
+        dferc-dist doctor
+        mpirun -np 8 --hostfile hosts dferc-dist doctor
+      """)
+
+  @Flag(help: "Prints JSON instead of text.")
+  var json = false
+
+  @OptionGroup var threading: ThreadArguments
+
+  var request: DoctorRequest { DoctorRequest(printsJSON: json, threads: threading.threads) }
+
+  func run() throws { try Commands.doctor(request) }
+}

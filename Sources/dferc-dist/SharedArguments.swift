@@ -1,0 +1,64 @@
+import ArgumentParser
+import Training
+
+/// The flag of every command that computes.
+struct ThreadArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The number of threads of each rank, for BLAS and for the program's own kernels.",
+      discussion: """
+        Without it OPENBLAS_NUM_THREADS counts, and without that the cores that this rank may use, \
+        shared with the ranks on the same cores.
+        """,
+      valueName: "count"))
+  var threads: Int?
+
+  func validate() throws {
+    try requirePositive(threads, "--threads")
+  }
+}
+
+/// The flags that put a run configuration together.
+struct ConfigurationArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The YAML file of the run; the defaults are the paper's settings for MELD.",
+      valueName: "file"),
+    completion: .file(extensions: ["yaml", "yml"]))
+  var config: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The dataset folder, in place of the file's data.path.", valueName: "folder"),
+    completion: .directory)
+  var data: String?
+
+  @OptionGroup var overrides: OverrideArguments
+
+  var request: ConfigurationRequest {
+    ConfigurationRequest(file: config, data: data, overrides: overrides.set)
+  }
+}
+
+/// The flag that changes single keys of a run configuration.
+struct OverrideArguments: ParsableArguments {
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Sets one key, such as --set optimizer.learningRate=5e-4; may be given more than once.",
+      valueName: "key=value"))
+  var set: [ConfigurationOverride] = []
+}
+
+extension ConfigurationOverride: ExpressibleByArgument {
+  /// Reads `key=value`.
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension SplitName: ExpressibleByArgument {}
+
+/// Refuses counts that are not positive, before anything is started.
+func requirePositive(_ count: Int?, _ flag: String) throws {
+  guard let count, count < 1 else { return }
+  throw ValidationError("\(flag) must be 1 or more, not \(count).")
+}

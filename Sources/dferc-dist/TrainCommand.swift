@@ -1,0 +1,60 @@
+import ArgumentParser
+import Training
+
+/// `train`: a whole run, from the data to the test score.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains the model and scores the test split once, at the end.",
+    discussion: """
+      The best epoch is chosen by the weighted F1 on the validation split. The run folder holds the \
+      merged configuration, the metrics, the checkpoints and the result.
+
+      Examples:
+        dferc-dist train
+        dferc-dist train --config configs/mosi.yaml --data data/mosi \\
+          --set train.seed=7
+        mpirun -np 8 dferc-dist train --config configs/meld.yaml --resume auto
+      """)
+
+  @OptionGroup var configuration: ConfigurationArguments
+
+  @Option(
+    help: ArgumentHelp(
+      "The run folder.",
+      discussion: "Without it the folder is runs/<name of the configuration file>.",
+      valueName: "folder"),
+    completion: .directory)
+  var output: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What to go on from: auto, none or a checkpoint file.",
+      discussion: """
+        With none, a folder that holds checkpoints is refused. With auto, the newest good \
+        checkpoint of the folder is used, and a new run is started where there is none.
+        """,
+      valueName: "auto|none|file"),
+    completion: .list(["auto", "none"]))
+  var resume = "none"
+
+  @Flag(
+    help: """
+      Does one training step, one validation group and one test group, and keeps nothing, to see \
+      that everything works together.
+      """)
+  var fastDevRun = false
+
+  @Flag(help: "Writes samples.jsonl, which tells the dialogues of every step.")
+  var logSamples = false
+
+  @OptionGroup var threading: ThreadArguments
+
+  var request: TrainRequest {
+    TrainRequest(
+      configuration: configuration.request, output: output, resume: .init(resume),
+      isFastDevelopmentRun: fastDevRun, logsSamples: logSamples, threads: threading.threads)
+  }
+
+  func run() throws { try Commands.train(request) }
+}

@@ -1,0 +1,71 @@
+import Checkpointing
+import DataParallel
+import DialogueData
+import Glibc
+import TensorCore
+import Testing
+
+@testable import Training
+
+@Suite("Commands: exit codes")
+struct ExitStatusTests {
+  private struct Unforeseen: Error {}
+
+  private static func checkpoint(_ kind: CheckpointError.Kind) -> CheckpointError {
+    CheckpointError(kind: kind, path: "p", place: "frame", reason: "r", cure: "C.")
+  }
+
+  private static func training(_ kind: TrainingError.Kind) -> TrainingError {
+    TrainingError(kind: kind, reason: "r", cure: "C.")
+  }
+
+  static let table: [(any Error, Int32)] = [
+    (training(.usage), 64),
+    (DataError(file: "f", reason: "r", cure: "C."), 65),
+    (checkpoint(.damaged), 65),
+    (checkpoint(.wrongVersion), 65),
+    (checkpoint(.foreignFormat), 65),
+    (checkpoint(.mismatch), 65),
+    (SafetensorsError(path: "p", place: "header", reason: "r", cure: "C."), 65),
+    (FileError(path: "p", operation: "open", code: ENOENT), 66),
+    (DataError(kind: .missing, file: "f", reason: "r", cure: "C."), 66),
+    (checkpoint(.missing), 66),
+    (Unforeseen(), 70),
+    (FileError(path: "p", operation: "write", code: ENOSPC), 74),
+    (FileError(path: "p", operation: "open", code: EACCES), 74),
+    (checkpoint(.storage), 74),
+    (training(.folderInUse), 74),
+    (training(.stopped), 75),
+    (training(.disagreement), 76),
+    (ConfigurationError(place: nil, key: nil, reason: "r", cure: "C."), 78),
+    (training(.notFinite), 79),
+    (training(.stalled), 80),
+    (PeerError(rank: 3, code: 79, message: "m"), 79),
+  ]
+
+  @Test("Every error has the documented exit code")
+  func codes() {
+    for (error, code) in Self.table { #expect(ExitStatus(error).rawValue == code, "\(error)") }
+  }
+
+  @Test("Every documented exit code is reached")
+  func coverage() {
+    let reached = Set(Self.table.map(\.1)).union([0])
+    #expect(reached == Set(ExitStatus.allCases.map(\.rawValue)))
+  }
+
+  @Test("A message is one line, and ranks other than 0 say their number")
+  func messages() {
+    let error = TrainingError(kind: .usage, place: "--x", reason: "a\nb", cure: "C.")
+    #expect(ExitStatus.message(for: error) == "dferc-dist: --x: a b. C.")
+    #expect(ExitStatus.message(for: error, rank: 3) == "dferc-dist (rank 3): --x: a b. C.")
+  }
+
+  @Test("What nobody foresaw is called a bug")
+  func bug() {
+    #expect(
+      ExitStatus.message(for: Unforeseen())
+        == "dferc-dist: this is a bug in dferc-dist: Unforeseen(). "
+        + "Please report it with the command line and log.txt.")
+  }
+}
