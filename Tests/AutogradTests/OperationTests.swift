@@ -1,0 +1,217 @@
+import Autograd
+import TensorCore
+import TestSupport
+import Testing
+
+/// Gradient checks of the operations whose result is a tensor.
+@Suite("Gradients of operations")
+struct OperationTests {
+  let make = TensorFactory(seed: 32)
+
+  @Test("linear", arguments: [(1, 1, 1), (4, 9, 3), (7, 3, 17)])
+  func linear(rows: Int, inputs: Int, outputs: Int) {
+    let tensors = [
+      make.random(rows: rows, columns: inputs), make.random(rows: outputs, columns: inputs),
+      make.random(rows: 1, columns: outputs),
+    ]
+    GradientCheck(tensors) { tape, v in
+      tape.randomLoss(tape.linear(v[0], weight: v[1], bias: v[2]))
+    }.expectRight("linear")
+  }
+
+  @Test("tanh, sigmoid and GELU", arguments: [0.1, 1, 4] as [Float])
+  func activations(scale: Float) {
+    let x = make.random(rows: 5, columns: 9, scale: scale)
+    GradientCheck([x]) { $0.randomLoss($0.tanh($1[0])) }.expectRight("tanh")
+    GradientCheck([x]) { $0.randomLoss($0.sigmoid($1[0])) }.expectRight("sigmoid")
+    GradientCheck([x]) { $0.randomLoss($0.gelu($1[0])) }.expectRight("GELU")
+  }
+
+  @Test("activations at zero and far out")
+  func activationCorners() {
+    let corners: [Float] = [0, -0.0, 0.625, -0.625, 1, -1, 4, -4, 30, -30, 1e4, -1e4]
+    let x = make.row(corners)
+    GradientCheck([x]) { $0.randomLoss($0.tanh($1[0])) }.expectRight("tanh")
+    GradientCheck([x]) { $0.randomLoss($0.sigmoid($1[0])) }.expectRight("sigmoid")
+    // A value of 1e4 has steps of 1e-3, so differences of the loss know its derivative less well.
+    GradientCheck([x]) { $0.randomLoss($0.gelu($1[0])) }.expectRight("GELU", tolerance: 1e-2)
+  }
+
+  @Test("layer normalisation", arguments: [2, 3, 9, 31])
+  func layerNorm(width: Int) {
+    let tensors = [
+      make.random(rows: 4, columns: width, scale: 3), make.random(rows: 1, columns: width),
+      make.random(rows: 1, columns: width),
+    ]
+    GradientCheck(tensors) { tape, v in
+      tape.randomLoss(tape.layerNorm(v[0], gamma: v[1], beta: v[2], epsilon: 0.1))
+    }.expectRight("layer normalisation")
+  }
+
+  @Test("layer normalisation of a row without variance")
+  func layerNormOfConstantRow() {
+    let x = make.tensor([2, 2, 2, 2, 2, 2, -1, 0, 1, 2, 3, 4], rows: 2, columns: 6)
+    let gamma = make.random(rows: 1, columns: 6)
+    let beta = make.random(rows: 1, columns: 6)
+    // A large epsilon keeps the curvature within the steps of the check.
+    GradientCheck([x, gamma, beta]) { tape, v in
+      tape.randomLoss(tape.layerNorm(v[0], gamma: v[1], beta: v[2], epsilon: 1))
+    }.expectRight("layer normalisation")
+  }
+
+  @Test("dropout", arguments: [0.0, 0.2, 0.9])
+  func dropout(probability: Double) {
+    let x = make.random(rows: 6, columns: 11)
+    let groups = make.groups([1, 5])
+    let randomness = Dropout.Randomness(seed: 1, step: 2, probability: probability)
+    GradientCheck([x]) { tape, v in
+      tape.randomLoss(
+        tape.dropout(
+          v[0], layer: Dropout(layer: "here"), dialogues: groups, randomness: randomness))
+    }.expectRight("dropout")
+  }
+
+  @Test("dropout without randomness is the identity")
+  func noDropout() {
+    let x = make.random(rows: 2, columns: 3)
+    let tape = Tape(arena: make.arena)
+    let y = tape.dropout(
+      .constant(x), layer: Dropout(layer: "here"), dialogues: make.groups([2]), randomness: nil)
+    #expect(y.value.pointer == x.pointer)
+  }
+
+  @Test("concatenation, scaling of rows and mean")
+  func columns() {
+    let (a, b, c) = (
+      make.random(rows: 3, columns: 1), make.random(rows: 3, columns: 9),
+      make.random(rows: 3, columns: 4)
+    )
+    GradientCheck([a, b, c]) { tape, v in tape.randomLoss(tape.concatenateColumns(tape.list(v))) }
+      .expectRight("concatenation")
+    GradientCheck([b]) { tape, v in tape.randomLoss(tape.scaleRows(v[0], by: a)) }
+      .expectRight("scaling of rows")
+    let same = (0..<3).map { _ in make.random(rows: 3, columns: 9) }
+    GradientCheck(same) { tape, v in tape.randomLoss(tape.mean(tape.list(v))) }
+      .expectRight("mean")
+    GradientCheck([b]) { tape, v in tape.randomLoss(tape.mean(tape.list(v))) }
+      .expectRight("mean of one")
+  }
+
+  @Test("weighted sum", arguments: [1, 2, 3])
+  func weightedSum(count: Int) {
+    let values = (0..<count).map { _ in make.random(rows: 4, columns: 9) }
+    let weights = (0..<count).map { _ in make.random(rows: 4, columns: 1) }
+    GradientCheck(values + weights) { tape, v in
+      tape.randomLoss(
+        tape.weightedSum(tape.list(Array(v[..<count])), weights: tape.list(Array(v[count...]))))
+    }.expectRight("weighted sum")
+    GradientCheck(values) { tape, v in
+      tape.randomLoss(tape.weightedSum(tape.list(v), weights: nil))
+    }.expectRight("plain sum")
+  }
+}
+
+/// Gradient checks of the operations over whole dialogues.
+@Suite("Gradients of operations over dialogues")
+struct DialogueOperationTests {
+  let make = TensorFactory(seed: 33)
+
+  @Test("attention", arguments: [[1], [1, 1, 1], [4], [3, 1, 5]], [1, 2])
+  func attention(lengths: [Int], headCount: Int) {
+    let groups = make.groups(lengths)
+    let tensors = (0..<3).map { _ in make.random(rows: groups.rowCount, columns: 8) }
+    GradientCheck(tensors) { tape, v in
+      tape.randomLoss(
+        tape.attention(
+          query: v[0], key: v[1], value: v[2], groups: groups, headCount: headCount))
+    }.expectRight("attention over \(lengths)")
+  }
+
+  @Test("attention with constants among its inputs", arguments: 0..<3)
+  func attentionWithConstant(constant: Int) {
+    let groups = make.groups([3, 2])
+    let tensors = (0..<3).map { _ in make.random(rows: 5, columns: 4) }
+    let check = GradientCheck(
+      tensors, isDifferentiated: (0..<3).map { $0 != constant }
+    ) { tape, v in
+      tape.randomLoss(tape.attention(query: v[0], key: v[1], value: v[2], groups: groups))
+    }
+    check.expectRight("attention, input \(constant) constant")
+    #expect(check.gradients()[constant] == nil)
+  }
+
+  @Test("attention of a tensor with itself")
+  func attentionWithItself() {
+    let groups = make.groups([3, 2])
+    let x = make.random(rows: 5, columns: 4)
+    GradientCheck([x]) { tape, v in
+      tape.randomLoss(tape.attention(query: v[0], key: v[0], value: v[0], groups: groups))
+    }.expectRight("attention of a tensor with itself")
+  }
+
+  @Test("attention weights over modalities", arguments: [1, 2, 3])
+  func attentionWeights(count: Int) {
+    let tensors = (0...count).map { _ in make.random(rows: 4, columns: 9) }
+    GradientCheck(tensors) { tape, v in
+      let weights = tape.attentionWeights(query: v[0], keys: tape.list(Array(v[1...])))
+      return weights.enumerated().reduce(0.0) { sum, weight in
+        // A factor of its own for each weight, or their gradients would cancel.
+        let scaled = tape.scaleRows(weight.element, by: make.row([1, -2, 0.5, 3]))
+        return sum + (weight.offset == 0 ? tape.randomLoss(scaled) : 0)
+          + tape.randomLoss(weight.element)
+      }
+    }.expectRight("attention weights over \(count)")
+  }
+
+  @Test(
+    "bidirectional LSTM", arguments: [[1], [1, 1], [6], [2, 5, 1, 3]])
+  func lstm(lengths: [Int]) {
+    let (inputs, hidden) = (3, 5)
+    let groups = make.groups(lengths)
+    let direction = {
+      [
+        make.random(rows: 4 * hidden, columns: inputs),
+        make.random(rows: 4 * hidden, columns: hidden), make.random(rows: 1, columns: 4 * hidden),
+        make.random(rows: 1, columns: 4 * hidden),
+      ]
+    }
+    let x = make.random(rows: groups.rowCount, columns: inputs)
+    GradientCheck([x] + direction() + direction()) { tape, v in
+      let weights = [1, 5].map {
+        LSTMWeights(
+          input: v[$0], recurrent: v[$0 + 1], inputBias: v[$0 + 2], recurrentBias: v[$0 + 3])
+      }
+      return tape.randomLoss(
+        tape.bidirectionalLSTM(v[0], groups: groups, forward: weights[0], reverse: weights[1]))
+    }.expectRight("LSTM over \(lengths)")
+  }
+
+  @Test("LSTM bits do not depend on the number of workers")
+  func lstmWorkers() {
+    // Each direction is a chain of products of its own, on one thread of the product library.
+    BLASLibrary.setThreadCount(1)
+    let groups = make.groups([7, 1, 12])
+    let x = make.random(rows: 20, columns: 30)
+    let weights = [(64, 30), (64, 16), (1, 64), (1, 64)].map {
+      make.random(rows: $0.0, columns: $0.1, scale: 0.3)
+    }
+    func gradients(workers: Int) -> [Float] {
+      let arena = StepArena()
+      let tape = Tape(arena: arena, workers: Workers(count: workers))
+      tape.reset(recording: true)
+      let v = ([x] + weights + weights).map { Variable($0, slot: arena.store(GradientSlot())) }
+      let directions = [1, 5].map {
+        LSTMWeights(
+          input: v[$0], recurrent: v[$0 + 1], inputBias: v[$0 + 2], recurrentBias: v[$0 + 3])
+      }
+      let y = tape.bidirectionalLSTM(
+        v[0], groups: groups, forward: directions[0], reverse: directions[1])
+      _ = tape.randomLoss(y)
+      tape.backward()
+      return y.value.values + v.flatMap { $0.gradient?.values ?? [] }
+    }
+    let single = gradients(workers: 1)
+    #expect(single.count == 20 * 32 + 20 * 30 + 2 * 64 * (30 + 16 + 2))
+    for count in [2, 3] { expectSameBits(gradients(workers: count), single, "\(count) workers") }
+  }
+}

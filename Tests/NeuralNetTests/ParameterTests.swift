@@ -1,0 +1,225 @@
+import Autograd
+import NeuralNet
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite("Parameters")
+struct ParameterTests {
+  let make = TensorFactory(seed: 41)
+
+  /// A layout of a few layers whose sizes are no multiples of a cache line.
+  private func layout() -> ParameterLayout {
+    var layout = ParameterLayout()
+    _ = Linear("first", inputs: 7, outputs: 3, in: &layout)
+    _ = LayerNorm("norm", width: 5, in: &layout)
+    _ = BidirectionalLSTM("lstm", inputs: 4, hidden: 3, in: &layout)
+    _ = SelfAttention("attention", inputs: 5, outputs: 4, in: &layout)
+    return layout
+  }
+
+  @Test("layers declare PyTorch's names and shapes")
+  func names() {
+    let parameters = layout().parameters
+    let shapes = parameters.map { "\($0.name) \($0.shape)" }
+    #expect(
+      shapes == [
+        "first.weight [3, 7]", "first.bias [3]", "norm.weight [5]", "norm.bias [5]",
+        "lstm.weight_ih_l0 [12, 4]", "lstm.weight_hh_l0 [12, 3]", "lstm.bias_ih_l0 [12]",
+        "lstm.bias_hh_l0 [12]", "lstm.weight_ih_l0_reverse [12, 4]",
+        "lstm.weight_hh_l0_reverse [12, 3]", "lstm.bias_ih_l0_reverse [12]",
+        "lstm.bias_hh_l0_reverse [12]", "attention.query.weight [4, 5]",
+        "attention.query.bias [4]", "attention.key.weight [4, 5]", "attention.key.bias [4]",
+        "attention.value.weight [4, 5]", "attention.value.bias [4]",
+      ])
+    for parameter in parameters {
+      #expect(parameter.isDecayed == (parameter.shape.count == 2), "\(parameter.name)")
+      #expect(parameter.rows * parameter.columns == parameter.count)
+      #expect(parameter.range.count == parameter.count)
+    }
+  }
+
+  @Test("parameters begin at cache lines and do not overlap")
+  func alignment() {
+    let layout = layout()
+    var end = 0
+    for parameter in layout.parameters {
+      #expect(parameter.offset % ParameterLayout.alignment == 0)
+      #expect(parameter.offset >= end && parameter.offset - end < ParameterLayout.alignment)
+      end = parameter.range.upperBound
+    }
+    #expect(ParameterLayout.alignment * 4 == FloatBuffer.alignment)
+    #expect(layout.count % ParameterLayout.alignment == 0 && layout.count >= end)
+    #expect(ParameterLayout().count == 0)
+  }
+
+  @Test("a name declared twice and a shape without elements are refused")
+  func refusals() async {
+    await #expect(processExitsWith: .failure) {
+      var layout = ParameterLayout()
+      _ = layout.declare("a", shape: [2], initializer: .constant(0), isDecayed: false)
+      _ = layout.declare("a", shape: [3], initializer: .constant(0), isDecayed: false)
+    }
+    await #expect(processExitsWith: .failure) {
+      var layout = ParameterLayout()
+      _ = layout.declare("a", shape: [2, 0], initializer: .constant(0), isDecayed: false)
+    }
+    await #expect(processExitsWith: .success) {
+      var layout = ParameterLayout()
+      _ = layout.declare("a", shape: [2, 1], initializer: .constant(0), isDecayed: false)
+      _ = layout.declare("b", shape: [2, 1], initializer: .constant(0), isDecayed: false)
+    }
+  }
+
+  private func initialValues(_ layout: ParameterLayout, seed: UInt64) -> [String: [Float]] {
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: seed)
+    return withExtendedLifetime(parameters) {
+      layout.parameters.reduce(into: [:]) { $0[$1.name] = parameters.tensor(of: $1).values }
+    }
+  }
+
+  @Test("initial values depend on the seed and the name alone")
+  func initialValues() {
+    let values = initialValues(layout(), seed: 5)
+    var reordered = ParameterLayout()
+    _ = BidirectionalLSTM("lstm", inputs: 4, hidden: 3, in: &reordered)
+    _ = Linear("first", inputs: 7, outputs: 3, in: &reordered)
+    for (name, same) in initialValues(reordered, seed: 5) {
+      expectSameBits(same, values[name] ?? [], name)
+    }
+    let others = initialValues(layout(), seed: 6)
+    for name in ["first.weight", "lstm.bias_hh_l0", "attention.value.weight"] {
+      #expect(others[name] != values[name], "\(name) with another seed")
+    }
+    #expect(values["attention.query.weight"] != values["attention.key.weight"])
+    #expect(values["lstm.weight_hh_l0"] != values["lstm.weight_hh_l0_reverse"])
+  }
+
+  @Test("initial values fill their bounds evenly")
+  func bounds() {
+    var layout = ParameterLayout()
+    _ = Linear("linear", inputs: 64, outputs: 100, in: &layout)
+    _ = BidirectionalLSTM("lstm", inputs: 30, hidden: 25, in: &layout)
+    _ = LayerNorm("norm", width: 9, in: &layout)
+    let values = initialValues(layout, seed: 1)
+    #expect(values["linear.bias"]?.allSatisfy { $0 == 0 } == true)
+    #expect(values["norm.weight"]?.allSatisfy { $0 == 1 } == true)
+    #expect(values["norm.bias"]?.allSatisfy { $0 == 0 } == true)
+    for (name, values) in values where name != "linear.bias" && !name.hasPrefix("norm") {
+      // 1 / sqrt(64), and 1 / sqrt(25) for all eight tensors of the LSTM.
+      let bound: Float = name.hasPrefix("linear") ? 0.125 : 0.2
+      #expect(values.allSatisfy { abs($0) <= bound }, "\(name)")
+      #expect(values.contains { $0 > 0.9 * bound } && values.contains { $0 < -0.9 * bound })
+      // The mean has a standard deviation of bound / sqrt(3 n); five of them are allowed.
+      let mean = values.reduce(0, +) / Float(values.count)
+      #expect(abs(mean) < 5 * bound / Float(3 * values.count).squareRoot(), "\(name)")
+    }
+  }
+
+  @Test("elements between parameters stay zero")
+  func padding() {
+    let layout = layout()
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 3)
+    let used = Set(layout.parameters.flatMap(\.range))
+    withExtendedLifetime(parameters) {
+      for index in 0..<layout.count where !used.contains(index) {
+        #expect(parameters.values.pointer[index] == 0)
+      }
+    }
+    #expect(used.count < layout.count)
+  }
+
+  @Test("gradients that nothing wrote are zero, the others keep their values")
+  func unwrittenGradients() {
+    var layout = ParameterLayout()
+    let used = Linear("used", inputs: 2, outputs: 3, in: &layout)
+    _ = Linear("unused", inputs: 3, outputs: 2, in: &layout)
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 1)
+    let gradients = FloatBuffer(count: layout.count)
+    let tape = Tape(arena: StepArena())
+    for _ in 0..<2 {
+      gradients.elements.update(repeating: 7)
+      tape.reset(recording: true)
+      parameters.beginGradients(in: gradients.pointer)
+      let pass = Pass(
+        tape: tape, parameters: parameters, dialogues: make.groups([1]), randomness: nil)
+      let y = used(.constant(make.row([2, -3])), pass)
+      _ = tape.projection(y, onto: make.row([1, 10, 100]))
+      tape.backward()
+      parameters.finishGradients()
+      let tensors = layout.parameters.map { Array(gradients.elements[$0.range]) }
+      #expect(tensors[0] == [2, -3, 20, -30, 200, -300])
+      #expect(tensors[1] == [1, 10, 100])
+      #expect(tensors[2] == [Float](repeating: 0, count: 6) && tensors[3] == [0, 0])
+    }
+  }
+
+  @Test("values may live in memory from elsewhere")
+  func adoptedValues() {
+    let layout = layout()
+    let buffer = FloatBuffer(count: layout.count)
+    let parameters = Parameters(layout: layout, values: buffer)
+    parameters.initialize(seed: 5)
+    #expect(parameters.values === buffer)
+    #expect(
+      Array(buffer.elements[layout.parameters[0].range])
+        == initialValues(layout, seed: 5)["first.weight"])
+  }
+}
+
+@Suite("Layers")
+struct LayerTests {
+  let make = TensorFactory(seed: 42)
+
+  @Test("a layer's dropout is that of its pass")
+  func dropout() {
+    let tape = Tape(arena: make.arena)
+    let parameters = Parameters(layout: ParameterLayout())
+    let groups = make.groups([4, 3], identifiers: [9, 5])
+    let randomness = Dropout.Randomness(seed: 1, step: 2, probability: 0.5)
+    let layer = Dropout(layer: "here")
+    let x = Variable.constant(make.random(rows: 7, columns: 9))
+    func pass(_ randomness: Dropout.Randomness?) -> Pass {
+      Pass(tape: tape, parameters: parameters, dialogues: groups, randomness: randomness)
+    }
+    let mask = make.arena.zeros(rows: 7, columns: 9)
+    layer.fill(mask, dialogues: groups, randomness: randomness, workers: .single)
+    let dropped = pass(randomness).dropout(x, layer).value.values
+    expectSameBits(dropped, zip(x.value.values, mask.values).map { $0 * $1 }, "dropped")
+    expectSameBits(pass(nil).dropout(x, layer).value.values, x.value.values, "kept")
+  }
+
+  @Test("a bias of the keys has no gradient and changes no attention")
+  func keyBias() {
+    var layout = ParameterLayout()
+    let attention = SelfAttention("a", inputs: 5, outputs: 4, in: &layout)
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 2)
+    let gradients = FloatBuffer(count: layout.count)
+    let x = make.random(rows: 6, columns: 5)
+    func run(keyBias: Float) -> [Float] {
+      for parameter in layout.parameters where parameter.name == "a.key.bias" {
+        parameters.tensor(of: parameter).fill(keyBias)
+      }
+      let tape = Tape(arena: make.arena)
+      parameters.beginGradients(in: gradients.pointer)
+      let y = attention(
+        .constant(x),
+        Pass(
+          tape: tape, parameters: parameters, dialogues: make.groups([2, 4]), randomness: nil))
+      _ = tape.projection(y, onto: make.random(rows: 6, columns: 4))
+      tape.backward()
+      parameters.finishGradients()
+      for parameter in layout.parameters {
+        let isZero = gradients.elements[parameter.range].allSatisfy { $0 == 0 }
+        #expect(isZero == (parameter.name == "a.key.bias"), "\(parameter.name)")
+      }
+      return y.value.values
+    }
+    // Logits of size 1 are rounded after a number of size 1 has been added to them.
+    expectClose(run(keyBias: 1), run(keyBias: 0), tolerance: 1e-5, "attention")
+  }
+}
