@@ -81,7 +81,7 @@ public struct DFERCOptions: Sendable {
   public var contextWidth: Int { 2 * contextHidden }
 
   /// Whether aligned features, prototypes and consistency exist.
-  public var hasPrototypes: Bool { Set([.crmFull, .crmZero, .crmAttention]).isDisjoint(with: ablations) }
+  public var hasPrototypes: Bool { !has(.crmFull) && !has(.crmZero) && !has(.crmAttention) }
 
   /// Whether teachers and students of (10) to (15) exist.
   public var hasContributionNetworks: Bool { !has(.noCFM) && !has(.cfmAttention) }

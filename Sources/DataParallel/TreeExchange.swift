@@ -18,12 +18,13 @@ final class TreeExchange<Scalar: MPIScalar & BinaryFloatingPoint> {
   /// Prepares sums over a communicator, which must not be used by anybody else meanwhile.
   ///
   /// - Parameters:
-  ///   - pieceCount: The longest message, in elements.
+  ///   - scratchCount: How many elements may be under way at once. Many keep the rounds few, each of
+  ///     which waits twice for all ranks.
   ///   - gatherLimit: Up to how many elements, times ranks, a buffer counts as small.
-  init(over communicator: Communicator, pieceCount: Int = 65_536, gatherLimit: Int = 65_536) {
+  init(over communicator: Communicator, scratchCount: Int = 1 << 20, gatherLimit: Int = 1 << 16) {
     self.communicator = communicator
-    self.pieceCount = pieceCount
     self.gatherLimit = gatherLimit
+    pieceCount = max(BlockSlices.blockCount, scratchCount / communicator.size)
     tree = PairwiseTree(leafCount: communicator.size)
     requests = RequestSet(isNapping: communicator.isNapping)
     scratch = .allocate(capacity: max(gatherLimit, pieceCount * communicator.size))

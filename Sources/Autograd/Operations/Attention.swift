@@ -71,15 +71,23 @@ private struct AttentionOperation: Operation {
 
   func backward(on tape: Tape) {
     guard let dy = y.gradient else { return }
-    tape.contribute(to: query) { dq, addsToQuery in
-      tape.contribute(to: key) { dk, addsToKey in
-        tape.contribute(to: value) { dv, addsToValue in
-          Attention.backward(
-            dy, query.value, key.value, value.value, groups: groups, headCount: headCount,
-            weights: weights, into: dq, dk, dv,
-            accumulate: (addsToQuery, addsToKey, addsToValue), arena: tape.arena)
-        }
-      }
+    // The kernel makes all three gradients at once; inputs may be constant, or one variable.
+    let (dq, dk, dv) = (scratch(query, tape), scratch(key, tape), scratch(value, tape))
+    Attention.backward(
+      dy, query.value, key.value, value.value, groups: groups, headCount: headCount,
+      weights: weights, into: dq, dk, dv, arena: tape.arena)
+    contribute(dq, to: query, tape)
+    contribute(dk, to: key, tape)
+    contribute(dv, to: value, tape)
+  }
+
+  private func scratch(_ x: Variable, _ tape: Tape) -> Tensor {
+    tape.arena.tensor(rows: x.value.rows, columns: x.value.columns)
+  }
+
+  private func contribute(_ gradient: Tensor, to x: Variable, _ tape: Tape) {
+    tape.contribute(to: x) { dx, accumulate in
+      Elementwise.add(gradient, into: dx, accumulate: accumulate)
     }
   }
 }

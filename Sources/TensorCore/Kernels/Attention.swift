@@ -48,13 +48,11 @@ public enum Attention {
     }
   }
 
-  /// Adds or writes the gradients of queries, keys and values.
-  ///
-  /// - Parameter accumulate: whether dq, dk and dv already hold contributions.
+  /// Writes the gradients of queries, keys and values.
   public static func backward(
     _ dy: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, groups: RowGroups, headCount: Int,
     weights: UnsafeMutablePointer<Float>, into dq: Tensor, _ dk: Tensor, _ dv: Tensor,
-    accumulate: (Bool, Bool, Bool), arena: StepArena
+    arena: StepArena
   ) {
     let headWidth = q.columns / headCount
     let scale = 1 / Float(headWidth).squareRoot()
@@ -64,13 +62,13 @@ public enum Attention {
       }
       let dp = arena.tensor(rows: rows.count, columns: rows.count)
       MatrixProduct.multiply(
-        p.transposed, part(dy), into: part(dv), accumulate: accumulate.2)
+        p.transposed, part(dy), into: part(dv), accumulate: false)
       MatrixProduct.multiply(part(dy), part(v).transposed, into: dp, accumulate: false)
       Classification.softmaxBackward(dp, output: p, into: dp, accumulate: false)
       MatrixProduct.multiply(
-        dp, part(k), into: part(dq), accumulate: accumulate.0, scale: scale)
+        dp, part(k), into: part(dq), accumulate: false, scale: scale)
       MatrixProduct.multiply(
-        dp.transposed, part(q), into: part(dk), accumulate: accumulate.1, scale: scale)
+        dp.transposed, part(q), into: part(dk), accumulate: false, scale: scale)
     }
   }
 

@@ -71,19 +71,34 @@ public struct PanelMatrix: BitwiseCopyable {
       a.columns == depth && c.columns == columns && a.rows == c.rows,
       "cannot multiply [\(a.rows), \(a.columns)] by [\(depth), \(columns)]")
     for panel in 0..<panelCount {
-      let first = panel * Self.panelColumns
-      let output = PanelOutput(
-        pointer: c.pointer + first, stride: columns, width: min(Self.panelColumns, columns - first),
-        accumulate: accumulate)
       let weights = pointer + panel * depth * Self.panelColumns
+      let output = PanelOutput(c, panel: panel, accumulate: accumulate)
       var row = 0
       while row &+ 4 <= a.rows {
         multiplyFourRows(a.row(row), weights, output.advanced(byRows: row))
         row &+= 4
       }
-      while row < a.rows {
+      if row &+ 2 <= a.rows {
+        multiplyTwoRows(a.row(row), weights, output.advanced(byRows: row))
+        row &+= 2
+      }
+    }
+    guard a.rows % 2 == 1 else { return }
+    multiplyLastRow(a, into: c, accumulate: accumulate)
+  }
+
+  /// A single row: two panels at a time keep enough multiply-adds in flight.
+  private func multiplyLastRow(_ a: Tensor, into c: Tensor, accumulate: Bool) {
+    let row = a.rows - 1
+    for panel in stride(from: 0, to: panelCount, by: 2) {
+      let weights = pointer + panel * depth * Self.panelColumns
+      let output = PanelOutput(c, panel: panel, accumulate: accumulate)
+      if panel &+ 1 < panelCount {
+        let next = PanelOutput(c, panel: panel + 1, accumulate: accumulate)
+        multiplyOneRow(
+          a.row(row), weights, output.advanced(byRows: row), next.advanced(byRows: row))
+      } else {
         multiplyOneRow(a.row(row), weights, output.advanced(byRows: row))
-        row &+= 1
       }
     }
   }
@@ -112,6 +127,42 @@ public struct PanelMatrix: BitwiseCopyable {
     output.store(sum1, row: 1)
     output.store(sum2, row: 2)
     output.store(sum3, row: 3)
+  }
+
+  @inline(__always)
+  private func multiplyTwoRows(
+    _ a: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ output: PanelOutput
+  ) {
+    var sum0 = PanelSum()
+    var sum1 = PanelSum()
+    let a1 = a + depth
+    var w = weights
+    for k in 0..<depth {
+      let panelRow = PanelSum(loading: w)
+      sum0.add(panelRow, times: a[k])
+      sum1.add(panelRow, times: a1[k])
+      w += Self.panelColumns
+    }
+    output.store(sum0, row: 0)
+    output.store(sum1, row: 1)
+  }
+
+  @inline(__always)
+  private func multiplyOneRow(
+    _ a: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, _ output: PanelOutput,
+    _ next: PanelOutput
+  ) {
+    var sum = PanelSum()
+    var nextSum = PanelSum()
+    var w = weights
+    let nextPanel = depth * Self.panelColumns
+    for k in 0..<depth {
+      sum.add(PanelSum(loading: w), times: a[k])
+      nextSum.add(PanelSum(loading: w + nextPanel), times: a[k])
+      w += Self.panelColumns
+    }
+    output.store(sum, row: 0)
+    next.store(nextSum, row: 0)
   }
 
   @inline(__always)
@@ -155,15 +206,25 @@ private struct PanelSum {
 
 /// Where the sums of one panel go.
 private struct PanelOutput {
-  let pointer: UnsafeMutablePointer<Float>
+  var pointer: UnsafeMutablePointer<Float>
   let stride: Int
   let width: Int
   let accumulate: Bool
 
   @inline(__always)
+  init(_ c: Tensor, panel: Int, accumulate: Bool) {
+    let first = panel * PanelMatrix.panelColumns
+    pointer = c.pointer + first
+    stride = c.columns
+    width = min(PanelMatrix.panelColumns, c.columns - first)
+    self.accumulate = accumulate
+  }
+
+  @inline(__always)
   func advanced(byRows rows: Int) -> PanelOutput {
-    PanelOutput(
-      pointer: pointer + rows * stride, stride: stride, width: width, accumulate: accumulate)
+    var output = self
+    output.pointer += rows * stride
+    return output
   }
 
   @inline(__always)

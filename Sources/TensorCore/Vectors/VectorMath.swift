@@ -4,8 +4,8 @@
 extension SIMD8<Float> {
   /// The exponential of every lane, within 2 units in the last place.
   ///
-  /// Arguments are limited to -87.3 ... 88.3, so the result is always finite and positive; NaN
-  /// stays NaN.
+  /// Arguments are limited to -87.3 ... 88.3, so the result is always finite and positive; a NaN
+  /// that comes from arithmetic, which has no payload, stays NaN.
   @inline(__always)
   var exponential: SIMD8<Float> {
     let x = limited(-87.3, 88.3)

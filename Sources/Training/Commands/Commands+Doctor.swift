@@ -89,7 +89,7 @@ private struct Examination {
 }
 
 /// Ends the program where ranks wait for one another in vain; there is nobody else to say so.
-private final class Alarm: Sendable {
+private final class Alarm {
   /// Far more than a start on many nodes takes.
   private static let seconds = 60
 

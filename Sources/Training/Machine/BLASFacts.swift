@@ -58,9 +58,14 @@ struct BLASFacts: Sendable, Equatable {
         .blas, "OPENBLAS_CORETYPE=\(forcedKernel) had no effect; \(library) uses \(kernel)",
         cure: "Name a kernel that this OpenBLAS was built with, such as Haswell or SkylakeX.")
     }
-    guard !isForced, let better = betterKernel(on: processor) else {
-      let reason = isForced ? ", as OPENBLAS_CORETYPE says" : ""
-      return .ok(.blas, "\(library) with the kernel \(kernel)\(reason)")
+    guard let better = betterKernel(on: processor) else {
+      return .ok(.blas, "\(library) with the kernel \(kernel)")
+    }
+    guard !isForced else {
+      return .ok(
+        .blas,
+        "\(library) with the kernel \(kernel), as OPENBLAS_CORETYPE says; this processor could "
+          + "run \(better)")
     }
     let vectors = better == "Haswell" ? "AVX2" : "AVX-512"
     return .warning(

@@ -36,18 +36,14 @@ struct LaunchProbe {
       return [.ok(.mpi, "\(library); started without mpirun, as one rank alone")]
     }
     let share = team.world.share
-    let ranks = "\(share.ranks) rank\(share.ranks == 1 ? "" : "s")"
     let nodes = "\(share.nodes) node\(share.nodes == 1 ? "" : "s")"
-    return [
-      .ok(.mpi, "\(library), started by \(launcher): \(ranks) on \(nodes) answer one another")
-    ]
+    let answer =
+      share.ranks == 1 ? "1 rank" : "\(share.ranks) ranks on \(nodes) that reach one another"
+    return [.ok(.mpi, "\(library), started by \(launcher): \(answer)")]
   }
 
   private var launcher: String {
-    variables["OMPI_COMM_WORLD_SIZE"] == nil
-      || variables["PMIX_SERVER_URI2"] == nil
-        && variables["OMPI_MCA_ess"] == nil && variables["SLURM_STEP_ID"] != nil
-      ? "PMIx (srun)" : "mpirun"
+    variables["OMPI_COMM_WORLD_SIZE"] == nil ? "a launcher with PMIx (srun)" : "mpirun"
   }
 
   /// Ranks that differ in what decides results.

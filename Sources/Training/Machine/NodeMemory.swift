@@ -39,7 +39,7 @@ struct NodeMemory: Sendable, Equatable {
     let needed = ranks * bytes
     let place = isLimited ? "the container has" : "the node has"
     let facts =
-      "\(place) \(Self.megabytes(available)) MB left; \(ranks) rank\(ranks == 1 ? "" : "s") need "
+      "\(place) \(Self.megabytes(available)) MB left; \(ranks == 1 ? "1 rank needs" : "\(ranks) ranks need") "
       + "about \(Self.megabytes(needed)) MB"
     guard needed > available else { return .ok(.memory, facts) }
     return .error(

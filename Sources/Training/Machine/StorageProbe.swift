@@ -34,7 +34,7 @@ struct StorageProbe {
       report(seconds: try Self.writeOnce(in: folder))
       try measureSpace(run)
     } catch {
-      fail(error, cure: "\(error.cure) Or name another folder with --output.")
+      fail(error, cure: "\(error.cure) Checkpoints go where --output says.")
     }
     describe(table)
   }
