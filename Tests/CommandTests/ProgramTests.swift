@@ -6,42 +6,6 @@ import Testing
 
 @testable import Training
 
-/// Runs the built program as a user does.
-private struct Program {
-  let status: Int32
-  let output: String
-  let errors: String
-
-  init(_ arguments: String...) throws { try self.init(arguments) }
-
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
-    let process = Process()
-    process.executableURL = try Self.executable
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let folder = try TemporaryFolder()
-    let (output, errors) = (folder.path("out"), folder.path("err"))
-    for path in [output, errors] { try FileSystem.write("", to: path) }
-    process.standardOutput = FileHandle(forWritingAtPath: output)
-    process.standardError = FileHandle(forWritingAtPath: errors)
-    try process.run()
-    process.waitUntilExit()
-    status = process.terminationStatus
-    self.output = String(decoding: try FileSystem.readAll(output), as: UTF8.self)
-    self.errors = String(decoding: try FileSystem.readAll(errors), as: UTF8.self)
-  }
-
-  /// The program stands beside the test runner, in the folder of this build.
-  private static var executable: URL {
-    get throws {
-      let runner = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      let program = runner.deletingLastPathComponent().appendingPathComponent("dferc-dist")
-      try #require(FileSystem.exists(program.path), "\(program.path) has not been built")
-      return program
-    }
-  }
-}
-
 @Suite("Commands: the program")
 struct ProgramTests {
   @Test("--version and --help succeed on standard output")

@@ -20,6 +20,8 @@ struct TrainingGoldenTests {
     let clipNorm: Double
   }
 
+  /// How far ten steps may lead apart.
+  ///
   /// AdamW divides by the root of the second moment, so in the first steps an element whose
   /// gradient is near zero moves by up to the learning rate with the sign of its rounding error.
   /// Ten steps enlarge the 1e-6 of a single pass accordingly.

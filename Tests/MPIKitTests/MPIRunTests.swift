@@ -4,9 +4,9 @@ import Testing
 
 /// Starts this test program under `mpirun`, where the suites named `...UnderMPI` run.
 ///
-/// By hand, from the package's folder:
+/// By hand, from the package's folder (as root with the variables that `MPIRun` sets):
 /// ```
-/// mpirun -np 4 --oversubscribe timeout -k 5 240 .build/debug/<package>PackageTests.xctest \
+/// timeout -k 5 240 mpirun --oversubscribe -np 4 .build/debug/<package>PackageTests.xctest \
 ///   --testing-library swift-testing --no-parallel --filter UnderMPI
 /// ```
 @Suite("Under mpirun", .serialized, .enabled(if: !World.isPresent))

@@ -1,0 +1,119 @@
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+
+/// What must not depend on the number of ranks, under real `mpirun`.
+@Suite("Commands: rank counts")
+struct RankCountTests {
+  private let small: SmallRun
+
+  init() throws { small = try SmallRun() }
+
+  /// Sums of Float32 in another order differ by some 1e-7 of their largest term; deep in the model a
+  /// few such sums follow one another.
+  private static let tolerance = 2e-6
+
+  @Test("Losses, gradients and prototypes of a batch agree at every rank count, dropout included")
+  func step() throws {
+    let reference = try Outcome(small, ranks: 1)
+    for ranks in [2, 3, 4, 8] {  // 8 ranks are more than the 5 dialogues
+      let outcome = try Outcome(small, ranks: ranks)
+      for (name, expected) in reference.losses {
+        expectClose(
+          [outcome.losses[name] ?? .nan], [expected], tolerance: Self.tolerance,
+          "\(name) at np \(ranks)")
+      }
+      #expect(outcome.tensors.keys.sorted() == reference.tensors.keys.sorted())
+      for (name, expected) in reference.tensors {
+        let floor = name.hasPrefix("gradient.") ? 1e-6 * reference.largestGradient : 0
+        expectClose(
+          outcome.tensors[name] ?? [], expected, tolerance: Self.tolerance, floor: floor,
+          "\(name) at np \(ranks)")
+      }
+    }
+  }
+
+  @Test("Dropout is on in that comparison")
+  func dropoutMatters() throws {
+    let with = try Outcome(small, ranks: 1)
+    let without = try Outcome(small, ranks: 1, ["--no-dropout"])
+    let (a, b) = (with.losses["loss"] ?? 0, without.losses["loss"] ?? 0)
+    #expect(abs(a - b) > 0.01)
+  }
+
+  @Test("With micro-batches fixed, a run ends with the same bits at np 1, 2, 4 and 8")
+  func fixedMicroBatches() throws {
+    var digests: Set<String> = []
+    for ranks in [1, 2, 4, 8] {
+      let output = "np\(ranks)"
+      let run = try small.train(
+        output, ["--set", "train.microBatches=8", "--threads", "1"], ranks: ranks)
+      try #require(run.status == 0, "\(run.errors)")
+      let inspected = try Program(
+        "checkpoint", "inspect",
+        small.folder.path("\(output)/checkpoints/step-00000018.safetensors.zst"))
+      let digest = inspected.output.split(separator: "\n").first { $0.contains("sha256: ") }
+      digests.insert(String(digest ?? "none at np \(ranks)"))
+      #expect(try small.metrics(output) == small.metrics("np1"))
+    }
+    #expect(digests.count == 1, "\(digests)")
+  }
+
+  @Test("evaluate and predict print the same at every rank count")
+  func scoring() throws {
+    let run = try small.train("run")
+    try #require(run.status == 0, "\(run.errors)")
+    let arguments = [
+      "--checkpoint", small.folder.path("run/best.safetensors.zst"), "--data", small.data,
+      "--threads", "1",
+    ]
+    let scores = try Program(["evaluate", "--json"] + arguments)
+    let lines = try Program(["predict"] + arguments)
+    try #require(scores.status == 0 && lines.status == 0, "\(scores.errors)\(lines.errors)")
+    let result = try JSONDecoder().decode(Scores.self, from: Data(try small.text("run/result.json").utf8))
+    let report = try JSONDecoder().decode(Scores.Report.self, from: Data(scores.output.utf8))
+    #expect(report.weighted_f1 == result.test.weighted_f1)
+    #expect(lines.output.split(separator: "\n").count == report.utterances)
+    for ranks in [2, 3] {
+      #expect(try Program(["evaluate", "--json"] + arguments, ranks: ranks).output == scores.output)
+      #expect(try Program(["predict"] + arguments, ranks: ranks).output == lines.output)
+    }
+  }
+
+  private struct Scores: Decodable {
+    struct Report: Decodable {
+      let weighted_f1: Double
+      let utterances: Int
+    }
+    let test: Report
+  }
+
+  /// What `step` computed.
+  private struct Outcome {
+    let losses: [String: Double]
+    var tensors: [String: [Float]] = [:]
+
+    init(_ small: SmallRun, ranks: Int, _ arguments: [String] = []) throws {
+      let output = small.folder.path("step.safetensors")
+      let ids = try small.text("data/train.jsonl").split(separator: "\n").prefix(5).map { line in
+        let dialogue = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        return try #require(dialogue?["id"] as? String)
+      }
+      let program = try Program(
+        [
+          "step", "--config", small.configuration, "--data", small.data, "--dialogues",
+          ids.joined(separator: ","), "--output", output, "--threads", "1",
+        ] + arguments, ranks: ranks)
+      try #require(program.status == 0, "np \(ranks): \(program.errors)")
+      losses = try JSONDecoder().decode([String: Double].self, from: Data(program.output.utf8))
+      let file = try SafetensorsFile(path: output)
+      for name in file.header.entries.keys { tensors[name] = try file.floats(name) }
+    }
+
+    var largestGradient: Double {
+      tensors.filter { $0.key.hasPrefix("gradient.") }.values.flatMap { $0 }
+        .map { abs(Double($0)) }.max() ?? 0
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import Checkpointing
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+
+/// Whole runs that are interrupted, refused and gone on with.
+@Suite("Commands: train and resume")
+struct ResumeTests {
+  private let small: SmallRun
+
+  init() throws { small = try SmallRun() }
+
+  @Test("A run resumed in the middle of an epoch ends with the bits of one that was not disturbed")
+  func sameBits() throws {
+    let whole = try small.train("whole")
+    try #require(whole.status == 0, "\(whole.errors)")
+    try cut("whole", to: "cut", afterStep: 8)
+    let resumed = try small.train("cut", ["--resume", "auto"])
+    try #require(resumed.status == 0, "\(resumed.errors)")
+
+    try expectSameTensors("whole/checkpoints/step-00000018", "cut/checkpoints/step-00000018")
+    #expect(try small.metrics("whole") == small.metrics("cut"))
+    #expect(try small.text("whole/samples.jsonl") == small.text("cut/samples.jsonl"))
+    #expect(resumed.output == whole.output)
+  }
+
+  @Test("Every dialogue is trained on once an epoch")
+  func samples() throws {
+    let run = try small.train("run")
+    try #require(run.status == 0, "\(run.errors)")
+    struct Line: Decodable {
+      let epoch: Int
+      let dialogues: [String]
+    }
+    let lines = try small.text("run/samples.jsonl").split(separator: "\n").map {
+      try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+    }
+    for epoch in 1...3 {
+      let seen = lines.filter { $0.epoch == epoch }.flatMap(\.dialogues)
+      #expect(seen.count == 21 && Set(seen).count == 21)
+    }
+  }
+
+  @Test("A broken newest checkpoint is named, and the one before is used")
+  func fallBack() throws {
+    let whole = try small.train("whole")
+    try #require(whole.status == 0, "\(whole.errors)")
+    try cut("whole", to: "cut", afterStep: 12)
+    let newest = small.folder.path("cut/checkpoints/step-00000012.safetensors.zst")
+    try FileSystem.write(Array(try FileSystem.readAll(newest).dropLast(7)), to: newest)
+    let resumed = try small.train("cut", ["--resume", "auto"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(resumed.errors.contains("passed over: \(newest)"))
+    #expect(resumed.errors.contains("going on after step 8 of 18"))
+    try expectSameTensors("whole/checkpoints/step-00000018", "cut/checkpoints/step-00000018")
+  }
+
+  @Test("A folder with checkpoints is refused without --resume; a finished run prints its result")
+  func finished() throws {
+    let first = try small.train("run")
+    try #require(first.status == 0, "\(first.errors)")
+    let refused = try small.train("run")
+    #expect(refused.status == 64 && refused.errors.contains("--resume auto"))
+    let again = try small.train("run", ["--resume", "auto"])
+    #expect(again.status == 0 && again.output.hasSuffix(first.output))
+  }
+
+  @Test("A checkpoint of another configuration is refused, unless the change is said")
+  func otherConfiguration() throws {
+    let first = try small.train("run")
+    try #require(first.status == 0, "\(first.errors)")
+    try FileSystem.write(
+      try small.text("small.yaml").replacing("warmupSteps: 5", with: "warmupSteps: 6"),
+      to: small.configuration)
+    let refused = try small.train("run", ["--resume", "auto"])
+    #expect(refused.status == 78 && refused.errors.contains("optimizer.warmupSteps"))
+    let longer = try small.train(
+      "run", ["--resume", "auto", "--set", "optimizer.warmupSteps=6", "--set", "train.epochs=4"])
+    #expect(longer.status == 0, "\(longer.errors)")
+    #expect(longer.errors.contains("going on after step 18 of 24"))
+  }
+
+  @Test("A dry run trains, evaluates and keeps nothing")
+  func fastDevelopmentRun() throws {
+    let run = try small.train("run", ["--fast-dev-run"])
+    #expect(run.status == 0 && run.output.contains("weighted F1"), "\(run.errors)")
+    #expect(!FileSystem.exists(small.folder.path("run")))
+  }
+
+  @Test("A loss that is not finite ends every rank with exit code 79", arguments: [1, 2])
+  func notFinite(ranks: Int) throws {
+    let run = try small.train(
+      "run", ["--set", "optimizer.learningRate=1e38", "--set", "optimizer.warmupSteps=0"],
+      ranks: ranks)
+    #expect(run.status == 79, "\(run.errors)")
+    #expect(run.errors.contains("is NaN or infinite"))
+  }
+
+  @Test("Missing and bad data end every rank with one message", arguments: [1, 3])
+  func badData(ranks: Int) throws {
+    let lines = small.folder.path("data/train.jsonl")
+    try FileSystem.write(
+      try small.text("data/train.jsonl").replacing("\"neutral\"", with: "\"bored\""), to: lines)
+    let bad = try small.train("run", ranks: ranks)
+    #expect(bad.status == 65)
+    #expect(bad.errors.components(separatedBy: "\(lines), line").count == 2, "\(bad.errors)")
+    try FileSystem.remove(lines)
+    #expect(try small.train("run", ranks: ranks).status == 66)
+  }
+
+  /// Copies a run as it was when it was killed after a step.
+  private func cut(_ source: String, to target: String, afterStep step: Int) throws {
+    let (from, to) = (small.folder.path(source), small.folder.path(target))
+    try FileManager.default.copyItem(atPath: from, toPath: to)
+    try FileSystem.remove("\(to)/result.json")
+    let store = CheckpointStore(folder: to, keepLast: 1)
+    for later in try store.steps() where later > step {
+      try FileSystem.remove(store.path(ofStep: later))
+    }
+  }
+
+  private func expectSameTensors(_ first: String, _ second: String) throws {
+    let a = try Checkpoint(path: small.folder.path("\(first).safetensors.zst"))
+    let b = try Checkpoint(path: small.folder.path("\(second).safetensors.zst"))
+    #expect(a.tensors.header.entries == b.tensors.header.entries)
+    #expect(a.metadata["sha256"] == b.metadata["sha256"])
+    #expect(a.tensors.header.entries.count > 100)
+  }
+}
