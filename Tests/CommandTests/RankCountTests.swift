@@ -108,7 +108,11 @@ struct RankCountTests {
       try #require(program.status == 0, "np \(ranks): \(program.errors)")
       losses = try JSONDecoder().decode([String: Double].self, from: Data(program.output.utf8))
       let file = try SafetensorsFile(path: output)
-      for name in file.header.entries.keys { tensors[name] = try file.floats(name) }
+      for entry in file.header.entries.values {
+        tensors[entry.name] =
+          entry.type == .i64
+          ? try file.integers(entry.name).map(Float.init) : try file.floats(entry.name)
+      }
     }
 
     var largestGradient: Double {

@@ -108,7 +108,7 @@ extension Trainer {
     while progress.step < totalSteps, !hasLostPatience {
       let epoch = plan.epoch(progress.epoch)
       if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
-      while progress.cursor < plan.dialogueCount, progress.step < totalSteps {
+      while progress.epoch == epoch.epoch, progress.step < totalSteps {
         try step(epoch.globalBatch(from: progress.cursor))
       }
     }
