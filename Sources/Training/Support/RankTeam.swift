@@ -12,7 +12,6 @@ struct RankTeam {
   ///
   /// Every rank calls it once, before it reads any input.
   static func start(threads: Int?) throws -> RankTeam {
-    KernelChoice.apply()
     let world = try ParallelWorld.start(threads: threads)
     BLASLibrary.setThreadCount(world.share.threads)
     return RankTeam(
