@@ -20,7 +20,8 @@ struct ContextRefusion {
 
   init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
     self.options = options
-    let names = options.hasPrototypes ? options.modalities.map { "crm.alignment.\($0.modality)" } : []
+    let aligned = options.hasPrototypes ? options.modalities : []
+    let names = aligned.map { "crm.alignment.\($0.modality)" }
     let width = options.fusedWidth
     alignments = names.map {
       Linear($0, inputs: width, outputs: options.alignmentWidth, in: &layout)

@@ -91,18 +91,23 @@ public struct DFERC {
     let raw = tape.list(count: batch.features.count) { .constant(batch.features[$0]) }
     let s = projection(raw, pass)
     let disentangled = disentanglement.map { $0(s, pass) }
-    let z = disentangled.map { features in
-      tape.list(count: s.count) { m in
-        tape.concatenateColumns(
-          tape.list(count: 3) { part in
-            part == 0 ? s[m] : part == 1 ? features.modality[m] : features.utterance[m]
-          })
-      }
-    } ?? s
+    let z = disentangled.map { residual(s, $0, tape) } ?? s
     let contributions = fusion.contributions(z, pass)
     return Encoding(
       disentangled: disentangled, fusionInputs: z, aligned: refusion.align(z, pass),
       contributions: contributions, fused: tape.weightedSum(z, weights: contributions))
+  }
+
+  /// `z_m = [s_m ; m_m ; u_m]`, (6) to (8).
+  private func residual(
+    _ s: VariableList, _ features: Disentanglement.Features, _ tape: Tape
+  ) -> VariableList {
+    tape.list(count: s.count) { m in
+      tape.concatenateColumns(
+        tape.list(count: 3) { part in
+          part == 0 ? s[m] : part == 1 ? features.modality[m] : features.utterance[m]
+        })
+    }
   }
 
   /// Adds the aligned features of every label, and how many there are, to a batch's statistics.

@@ -26,7 +26,7 @@ public struct LearningRateSchedule: Sendable, Equatable {
     self.decay = decay
   }
 
-  /// The factor of the learning rate at a step, in 0 ... 1.
+  /// The factor of the learning rate at a step, from 0 to 1.
   ///
   /// ```
   /// (s + 1) / W            for s < W

@@ -4,7 +4,7 @@ import Testing
 /// The rooms of the package and the arrows between them.
 @Suite("Package structure")
 struct StructureTests {
-  /// What each room may import. Arrows point at rooms that stand above in this list.
+  /// What each room may import; arrows point at rooms that stand above in this list.
   private static let allowed: [(room: String, imports: Set<String>)] = [
     ("CMPI", []),
     ("COpenBLAS", []),
@@ -35,11 +35,11 @@ struct StructureTests {
       let name: String
       let type: String
       let path: String
-      let target_dependencies: [String]?
-      let product_dependencies: [String]?
+      let targetDependencies: [String]?
+      let productDependencies: [String]?
 
       var imports: Set<String> {
-        Set((target_dependencies ?? []) + (product_dependencies ?? []))
+        Set((targetDependencies ?? []) + (productDependencies ?? []))
       }
     }
 
@@ -109,7 +109,9 @@ struct StructureTests {
     let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
     process.waitUntilExit()
     try #require(process.terminationStatus == 0)
-    return try JSONDecoder().decode(Package.self, from: output)
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(Package.self, from: output)
   }
 
   private func sources(inFolder path: String) throws -> [String] {

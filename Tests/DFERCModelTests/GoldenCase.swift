@@ -56,7 +56,9 @@ struct GoldenCase {
   }
 
   static func json<Value: Decodable>(_ type: Value.Type, _ text: String?) throws -> Value {
-    try JSONDecoder().decode(type, from: Data((text ?? "").utf8))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(type, from: Data((text ?? "").utf8))
   }
 
   static var names: [String] {
@@ -81,6 +83,9 @@ struct GoldenCase {
 
   /// The names of all parameters in the file.
   var parameterNames: Set<String> {
-    Set(file.header.entries.keys.filter { $0.hasPrefix("parameter.") }.map { String($0.dropFirst(10)) })
+    Set(
+      file.header.entries.keys.filter { $0.hasPrefix("parameter.") }.map {
+        String($0.dropFirst(10))
+      })
   }
 }

@@ -8,7 +8,7 @@ import Testing
 /// The model against an independent implementation of the same equations in PyTorch.
 @Suite("Model against PyTorch")
 struct GoldenTests {
-  /// Both sides compute in Float32 or better; the reference rounds its Float64 results once. Sums
+  /// Both sides compute in Float32 or better, and the reference rounds Float64 results once: sums
   /// here have at most a few hundred terms, so differences stay near 1e-6; the bound of the project
   /// leaves room for other processors.
   static let tolerance = 1e-4
@@ -16,10 +16,10 @@ struct GoldenTests {
   struct ExpectedLosses: Decodable {
     let loss: Double
     let emotion: Double
-    let contrastive_modality: Double
-    let contrastive_utterance: Double
-    let tcp_classification: Double
-    let tcp_regression: Double
+    let contrastiveModality: Double
+    let contrastiveUtterance: Double
+    let tcpClassification: Double
+    let tcpRegression: Double
     let prototype: Double
   }
 
@@ -75,10 +75,10 @@ struct GoldenTests {
     let pairs: [(String, Double, Double)] = [
       ("loss", run.total, expected.loss),
       ("emotion", run.losses.emotion, expected.emotion),
-      ("contrastive_modality", run.losses.contrastiveModality, expected.contrastive_modality),
-      ("contrastive_utterance", run.losses.contrastiveUtterance, expected.contrastive_utterance),
-      ("tcp_classification", run.losses.classification, expected.tcp_classification),
-      ("tcp_regression", run.losses.regression, expected.tcp_regression),
+      ("contrastive_modality", run.losses.contrastiveModality, expected.contrastiveModality),
+      ("contrastive_utterance", run.losses.contrastiveUtterance, expected.contrastiveUtterance),
+      ("tcp_classification", run.losses.classification, expected.tcpClassification),
+      ("tcp_regression", run.losses.regression, expected.tcpRegression),
       ("prototype", run.losses.prototype, expected.prototype),
     ]
     for (part, actual, expected) in pairs {

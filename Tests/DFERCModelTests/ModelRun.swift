@@ -113,9 +113,10 @@ private final class Share {
       }
       return tensor
     }
+    let lengths = zip(offsets.dropFirst(), offsets).map { $0 - $1 }
     var packedOffsets = [0]
     for position in positions {
-      packedOffsets.append(packedOffsets.last! + offsets[position + 1] - offsets[position])
+      packedOffsets.append(packedOffsets[packedOffsets.count - 1] + lengths[position])
     }
     batch = MicroBatch(
       features: copy(tensors),

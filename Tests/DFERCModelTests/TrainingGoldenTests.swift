@@ -56,8 +56,8 @@ struct TrainingGoldenTests {
           run.losses.prototype,
         ],
         [
-          losses.loss, losses.emotion, losses.contrastive_modality, losses.contrastive_utterance,
-          losses.tcp_classification, losses.tcp_regression, losses.prototype,
+          losses.loss, losses.emotion, losses.contrastiveModality, losses.contrastiveUtterance,
+          losses.tcpClassification, losses.tcpRegression, losses.prototype,
         ], tolerance: Self.tolerance, "losses of step \(step)")
     }
     for parameter in training.model.layout.parameters {

@@ -236,7 +236,9 @@ private struct PanelOutput {
       sum.third.store(target + 16, length: 8, accumulate: accumulate)
     } else {
       sum.first.store(target, length: min(width, 8), accumulate: accumulate)
-      if width > 8 { sum.second.store(target + 8, length: min(width - 8, 8), accumulate: accumulate) }
+      if width > 8 {
+        sum.second.store(target + 8, length: min(width - 8, 8), accumulate: accumulate)
+      }
       if width > 16 { sum.third.store(target + 16, length: width - 16, accumulate: accumulate) }
     }
   }

@@ -33,7 +33,8 @@ public final class FloatBuffer: @unchecked Sendable {
     release: @escaping (UnsafeMutablePointer<Float>) -> Void
   ) {
     precondition(
-      UInt(bitPattern: pointer) % UInt(Self.alignment) == 0, "memory is not aligned to a cache line")
+      UInt(bitPattern: pointer) % UInt(Self.alignment) == 0, "memory is not aligned to a cache line"
+    )
     self.pointer = pointer
     self.count = count
     self.release = release

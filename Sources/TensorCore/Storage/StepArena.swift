@@ -56,7 +56,7 @@ public final class StepArena {
     return pointer
   }
 
-  /// Takes back all memory. Every tensor of the step becomes invalid.
+  /// Takes back all memory, which makes every tensor of the step invalid.
   public func reset() {
     if blocks.count > 1 {
       let total = blocks.reduce(0) { $0 + $1.count }

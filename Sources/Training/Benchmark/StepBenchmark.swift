@@ -43,7 +43,7 @@ struct StepBenchmark {
       engine: gradients, configuration: configuration, totalSteps: 100_000, workers: team.workers)
   }
 
-  /// Runs the steps and returns the figures of this rank. Collective.
+  /// Runs the steps and returns the figures of this rank; collective.
   mutating func run() throws -> BenchFigures {
     let clock = ContinuousClock()
     var times: [Double] = []

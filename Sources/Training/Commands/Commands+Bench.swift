@@ -3,7 +3,7 @@ import DialogueData
 import TensorCore
 
 extension Commands {
-  /// Measures training steps on random batches of MELD's size and prints the figures. Collective.
+  /// Measures training steps on random batches of MELD's size and prints the figures; collective.
   ///
   /// - Throws: `FileError` if the output cannot be written, and what a launcher's trouble throws.
   public static func bench(_ request: BenchRequest) throws {

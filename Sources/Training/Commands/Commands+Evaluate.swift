@@ -1,7 +1,7 @@
 import DialogueData
 
 extension Commands {
-  /// Scores a split with a trained model and prints the report. Collective over all ranks.
+  /// Scores a split with a trained model and prints the report; collective over all ranks.
   ///
   /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
   public static func evaluate(_ request: EvaluateRequest) throws {

@@ -3,7 +3,7 @@ import DialogueData
 import TensorCore
 
 extension Commands {
-  /// Writes a line for every utterance of a split. Collective over all ranks.
+  /// Writes a line for every utterance of a split; collective over all ranks.
   ///
   /// Rank 0 writes the lines of all ranks in file order; a file appears when it is complete.
   ///

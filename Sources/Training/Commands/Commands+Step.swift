@@ -5,7 +5,7 @@ import NeuralNet
 import TensorCore
 
 extension Commands {
-  /// Computes the losses and gradients of one global batch, without an update. Collective.
+  /// Computes the losses and gradients of one global batch, without an update; collective.
   ///
   /// - Throws: `ConfigurationError`, `DataError`, `SafetensorsError`, `TrainingError`, `FileError`, on
   ///   all ranks alike.

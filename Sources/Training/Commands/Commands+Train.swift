@@ -3,7 +3,7 @@ import Foundation
 import TensorCore
 
 extension Commands {
-  /// Trains a model, from the data to the test score. Collective over all ranks.
+  /// Trains a model, from the data to the test score; collective over all ranks.
   ///
   /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
   public static func train(_ request: TrainRequest) throws {
@@ -60,7 +60,7 @@ private struct TrainingSession {
   let recorder: RunRecorder?
   let folderPath: String?
 
-  /// Opens the run folder on rank 0. Collective.
+  /// Opens the run folder on rank 0; collective.
   init(
     _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
     _ team: RankTeam

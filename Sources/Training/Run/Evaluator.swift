@@ -28,7 +28,7 @@ struct Evaluator {
     pass = MicroBatchPass(model: model, parameters: parameters, workers: workers)
   }
 
-  /// Scores a split with labels. Collective.
+  /// Scores a split with labels; collective.
   ///
   /// - Parameters:
   ///   - split: the split.

@@ -18,7 +18,7 @@ struct SavedModel {
     var widths: [String: Int] = [:]
   }
 
-  /// Reads a checkpoint on rank 0 and copies it to all ranks. Collective.
+  /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
   init(checkpoint path: String, team: RankTeam) throws {
     let checkpoint = try team.onFirst("reading the checkpoint") { try Checkpoint(path: path) }
     let described = try team.onFirst("reading the checkpoint") { () throws -> Description in
@@ -26,7 +26,8 @@ struct SavedModel {
       let widths = CheckpointCoding.widths(of: checkpoint)
       guard !widths.isEmpty else {
         throw CheckpointError(
-          kind: .foreignFormat, path: path, place: "tensors", reason: "no input projection is there",
+          kind: .foreignFormat, path: path, place: "tensors",
+          reason: "no input projection is there",
           cure: "Name a checkpoint that dferc-dist has written.")
       }
       return Description(
@@ -63,7 +64,7 @@ struct SavedModel {
     guard dataset.manifest.emotions == emotions else {
       throw DataError(
         file: "\(folder)/dataset.json", place: "emotions",
-        reason: "they are not those the model was trained with, \(emotions.joined(separator: ", "))",
+        reason: "the model was trained with others: \(emotions.joined(separator: ", "))",
         cure: "Use the dataset of the training run, or train on this one.")
     }
     for modality in model.options.modalities {
@@ -71,7 +72,8 @@ struct SavedModel {
       guard width != modality.width else { continue }
       throw DataError(
         file: "\(folder)/dataset.json", place: "modalities, \(modality.modality)",
-        reason: "the width is \(width.map(String.init) ?? "absent"), the model reads \(modality.width)",
+        reason: "the model reads \(modality.width) features, "
+          + "the dataset has \(width.map(String.init) ?? "none")",
         cure: "Use features made as those of the training run.")
     }
     return try dataset.split(name)

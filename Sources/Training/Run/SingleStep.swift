@@ -39,7 +39,7 @@ struct SingleStep {
     engine.prototypes.restore(sums: state.sums, counts: state.counts)
   }
 
-  /// Computes the losses, the gradients and the predictions. Collective.
+  /// Computes the losses, the gradients and the predictions; collective.
   ///
   /// - Parameters:
   ///   - dialogues: indices in file order; the rows of the outcome have this order.
@@ -167,7 +167,7 @@ extension SafetensorsFile {
     }
   }
 
-  /// S and N of the prototypes; nil where the file has none. Without sums, S = R N.
+  /// S and N of the prototypes, nil where the file has none; without sums, S = R N.
   func prototypeState(
     _ prototypes: EmotionPrototypes
   ) throws(SafetensorsError) -> (sums: [Double], counts: [Int64])? {

@@ -68,7 +68,7 @@ final class Trainer {
       model: model, parameters: parameters, prototypes: prototypes, optimizer: engine.optimizer)
   }
 
-  /// Goes on from a checkpoint. Collective; rank 0 alone has the checkpoint.
+  /// Goes on from a checkpoint, which rank 0 alone has; collective.
   func resume(from checkpoint: Checkpoint?) throws {
     let restored = try team.onFirst("reading the checkpoint") { () -> TrainingProgress in
       guard let checkpoint else { preconditionFailure("rank 0 resumes from a checkpoint") }

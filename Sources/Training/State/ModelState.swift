@@ -12,7 +12,7 @@ struct ModelState {
   /// Nil where nothing is trained.
   let optimizer: AdamW?
 
-  /// Copies everything that rank 0 holds to all other ranks. Collective.
+  /// Copies everything that rank 0 holds to all other ranks; collective.
   func broadcast(over collective: any Collective) throws {
     try collective.broadcast(raw(parameters.values), from: 0)
     var sums = prototypes.sums

@@ -15,7 +15,8 @@ struct RankTeam {
     let world = try ParallelWorld.start(threads: threads)
     BLASLibrary.setThreadCount(world.share.threads)
     return RankTeam(
-      world: world, agreement: Agreement(world.collective), log: RunLog(rank: world.collective.rank))
+      world: world, agreement: Agreement(world.collective), log: RunLog(rank: world.collective.rank)
+    )
   }
 
   var collective: any Collective { world.collective }
@@ -31,12 +32,12 @@ struct RankTeam {
     for warning in world.warnings { logger.warning("\(warning)") }
   }
 
-  /// Runs a piece of work on every rank; where it fails on one, it fails on all. Collective.
+  /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
   func together<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value {
     try agreement.together(phase, exitCode: { ExitStatus($0).rawValue }, body)
   }
 
-  /// Runs a piece of work on rank 0 alone; where it fails, it fails on all ranks. Collective.
+  /// Runs a piece of work on rank 0 alone; where it fails, it fails on all ranks; collective.
   ///
   /// - Returns: the value on rank 0, nil elsewhere.
   func onFirst<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value? {
