@@ -169,7 +169,7 @@ extension Trainer {
     guard let best = progress.best else { preconditionFailure("a run ends with an evaluation") }
     let result = RunResult(
       name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,
-      epochs: progress.epoch, steps: progress.step, bestEpoch: best.epoch,
+      epochs: progress.epochsBegun, steps: progress.step, bestEpoch: best.epoch,
       validation: best.validation, test: report,
       environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
     _ = try team.onFirst("writing the result") {

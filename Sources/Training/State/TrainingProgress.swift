@@ -11,6 +11,9 @@ struct TrainingProgress: Sendable, Equatable, Codable {
   /// The number of epochs in a row that brought nothing better.
   var epochsWithoutImprovement = 0
 
+  /// The number of epochs that were trained, the last one perhaps in part.
+  var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }
+
   /// The epoch that would be chosen if the run ended now.
   struct Best: Sendable, Equatable, Codable {
     /// The epoch, counted from 1.

@@ -44,7 +44,7 @@ struct RankTeam {
     try together(phase) { isFirst ? try body() : nil }
   }
 
-  /// Hands rank 0's value to all ranks, as JSON. Collective; the other ranks' values do not matter.
+  /// Hands rank 0's value to all ranks, as JSON; collective, and the other ranks' values are lost.
   func shared<Value: Codable>(_ value: Value) throws -> Value {
     var bytes = [UInt8](try JSONEncoder().encode(value))
     var count = Int64(bytes.count)
