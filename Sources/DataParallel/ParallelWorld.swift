@@ -32,7 +32,7 @@ public final class ParallelWorld {
       let share = ProcessorShare.ofSoloProgram(threads: threads, variables: variables)
       return ParallelWorld(SoloCollective(), share, share.warnings, nil)
     }
-    let environment = try MPIEnvironment.initialize(variables: variables)
+    let environment = try MPIEnvironment.initialize(variables: variables, node: .ofThisNode())
     let world = environment.world
     let share = try ProcessorShare.measure(
       NodeLayout(of: world), threads: threads, variables: variables)
@@ -54,6 +54,14 @@ public final class ParallelWorld {
     self.share = share
     self.warnings = warnings
     self.environment = environment
+  }
+
+  /// What has come up since the start, such as too little shared memory; complete on rank 0.
+  ///
+  /// Collective.
+  public func lateWarnings() throws -> [String] {
+    let own = (collective as? MPICollective)?.warnings ?? []
+    return try Self.shareWarnings(own, collective)
   }
 
   /// Collects the warnings of all ranks on rank 0, each once, with the first rank that has it.

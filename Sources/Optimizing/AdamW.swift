@@ -11,7 +11,7 @@ import TensorCore
 /// with g the clipped gradient and t counted from 1: the order of operations is PyTorch's.
 public final class AdamW {
   /// The settings that do not change during a run.
-  public struct Options: Sendable, Equatable {
+  public struct Options: Sendable {
     /// The decoupled weight decay of decayed segments.
     public var weightDecay = 0.01
     /// The decay of the first and of the second moment.
@@ -21,15 +21,10 @@ public final class AdamW {
 
     /// PyTorch's and the paper's values.
     public init() {}
-
-    /// Whether all settings agree.
-    public static func == (a: Options, b: Options) -> Bool {
-      a.weightDecay == b.weightDecay && a.betas == b.betas && a.epsilon == b.epsilon
-    }
   }
 
   /// Neighbouring elements that are updated alike.
-  public struct Segment: Sendable, Equatable {
+  public struct Segment: Sendable {
     /// The elements in the flat buffers.
     public let range: Range<Int>
     /// Whether weight decay applies.
@@ -48,14 +43,13 @@ public final class AdamW {
     }
   }
 
-  /// The settings that do not change during a run.
-  public let options: Options
   /// The running mean of gradients.
   public let firstMoment: FloatBuffer
   /// The running mean of squared gradients.
   public let secondMoment: FloatBuffer
   /// The number of updates so far.
   public var updateCount = 0
+  private let options: Options
   private let segments: [Segment]
 
   /// An optimizer with moments of zero.
@@ -135,23 +129,23 @@ private struct Step {
     var index = 0
     while index &+ 8 <= count {
       let (newP, newM, newV) = element(
-        load(p + index), load(g + index), load(m + index), load(v + index))
-      store(newP, p + index)
-      store(newM, m + index)
-      store(newV, v + index)
+        SIMD8(loading: p + index), SIMD8(loading: g + index), SIMD8(loading: m + index),
+        SIMD8(loading: v + index))
+      newP.store(to: p + index)
+      newM.store(to: m + index)
+      newV.store(to: v + index)
       index &+= 8
     }
     // The tail goes through the same eight-lane code, so that its bits do not depend on where a
     // chunk ends.
     guard index < count else { return }
-    let rest = index..<count
+    let rest = count - index
     let (newP, newM, newV) = element(
-      load(p, rest), load(g, rest), load(m, rest), load(v, rest))
-    for place in rest {
-      p[place] = newP[place - index]
-      m[place] = newM[place - index]
-      v[place] = newV[place - index]
-    }
+      SIMD8(loading: p + index, count: rest), SIMD8(loading: g + index, count: rest),
+      SIMD8(loading: m + index, count: rest), SIMD8(loading: v + index, count: rest))
+    newP.store(to: p + index, count: rest)
+    newM.store(to: m + index, count: rest)
+    newV.store(to: v + index, count: rest)
   }
 
   @inline(__always)
@@ -163,23 +157,6 @@ private struct Step {
     let v = v * secondBeta + (g * g) * secondWeight
     let denominator = v.squareRoot() * rootCorrection + epsilon
     return (p * decayFactor - (m / denominator) * rate, m, v)
-  }
-
-  @inline(__always)
-  private func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
-    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
-  }
-
-  @inline(__always)
-  private func load(_ pointer: UnsafePointer<Float>, _ rest: Range<Int>) -> SIMD8<Float> {
-    var vector = SIMD8<Float>(repeating: 0)
-    for place in rest { vector[place - rest.lowerBound] = pointer[place] }
-    return vector
-  }
-
-  @inline(__always)
-  private func store(_ vector: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
-    UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: SIMD8<Float>.self)
   }
 }
 

@@ -41,8 +41,8 @@ public enum GradientNorm {
     var second = SIMD8<Double>(repeating: 0)
     var index = 0
     while index &+ 16 <= values.count {
-      let a = SIMD8<Double>(load(pointer + index))
-      let b = SIMD8<Double>(load(pointer + index + 8))
+      let a = SIMD8<Double>(SIMD8<Float>(loading: pointer + index))
+      let b = SIMD8<Double>(SIMD8<Float>(loading: pointer + index + 8))
       first += a * a
       second += b * b
       index &+= 16
@@ -50,11 +50,6 @@ public enum GradientNorm {
     var sum = (first + second).sum()
     for rest in index..<values.count { sum += Double(values[rest]) * Double(values[rest]) }
     return sum
-  }
-
-  @inline(__always)
-  private static func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
-    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
   }
 
   /// The norm from the sums of all blocks, which it overwrites.

@@ -14,14 +14,18 @@ struct Program {
   /// - Parameters:
   ///   - arguments: of the program.
   ///   - ranks: start it under `mpirun` with so many; nil for alone.
+  ///   - wrapper: a command that starts the program on each rank.
   ///   - environment: added to that of the test.
-  init(_ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:]) throws {
+  init(
+    _ arguments: [String], ranks: Int? = nil, wrapper: [String] = [],
+    environment: [String: String] = [:]
+  ) throws {
     let process = Process()
     // A run that hangs must end the test, not the patience of whoever waits for it.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let launcher = ranks.map { ["mpirun", "-np", "\($0)"] } ?? []
     process.arguments =
-      ["timeout", "-k", "5", "240"] + launcher + [try Self.executable.path] + arguments
+      ["timeout", "-k", "5", "240"] + launcher + wrapper + [try Self.executable.path] + arguments
     process.environment = Self.environment.merging(environment) { $1 }
     let folder = try TemporaryFolder()
     let (output, errors) = (folder.path("out"), folder.path("err"))

@@ -39,16 +39,16 @@ struct RankCountTests {
     let with = try Outcome(small, ranks: 1)
     let without = try Outcome(small, ranks: 1, ["--no-dropout"])
     let (a, b) = (with.losses["loss"] ?? 0, without.losses["loss"] ?? 0)
-    #expect(abs(a - b) > 0.01)
+    #expect(abs(a - b) > 100 * Self.tolerance * a)
   }
 
-  @Test("With micro-batches fixed, a run ends with the same bits at np 1, 2, 4 and 8")
+  @Test("With micro-batches fixed, a run ends with the same bits at np 1, 2, 4, 8 and any threads")
   func fixedMicroBatches() throws {
     var digests: Set<String> = []
     for ranks in [1, 2, 4, 8] {
       let output = "np\(ranks)"
       let run = try small.train(
-        output, ["--set", "train.microBatches=8", "--threads", "1"], ranks: ranks)
+        output, ["--set", "train.microBatches=8", "--threads", "\(1 + ranks % 3)"], ranks: ranks)
       try #require(run.status == 0, "\(run.errors)")
       let inspected = try Program(
         "checkpoint", "inspect",
@@ -66,7 +66,6 @@ struct RankCountTests {
     try #require(run.status == 0, "\(run.errors)")
     let arguments = [
       "--checkpoint", small.folder.path("run/best.safetensors.zst"), "--data", small.data,
-      "--threads", "1",
     ]
     let scores = try Program(["evaluate", "--json"] + arguments)
     let lines = try Program(["predict"] + arguments)

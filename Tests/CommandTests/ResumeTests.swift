@@ -82,6 +82,103 @@ struct ResumeTests {
     #expect(longer.errors.contains("going on after step 18 of 24"))
   }
 
+  @Test("A run that ends within an epoch counts and scores it")
+  func maximumOfSteps() throws {
+    let run = try small.train("run", ["--set", "train.maxSteps=9"])
+    #expect(run.status == 0 && run.output.hasPrefix("best epoch "), "\(run.errors)")
+    #expect(run.output.contains(" of 2 by validation"))
+    #expect(try small.metrics("run").count == 9 + 2 + 1)
+  }
+
+  @Test("The score of a run that went back to an earlier step is that of its own best epoch")
+  func setBack() throws {
+    let first = try small.train("run")
+    try #require(first.status == 0, "\(first.errors)")
+    // Hardly anything is learned from here on, so the best epoch is another than before.
+    let back = [
+      "--resume", small.folder.path("run/checkpoints/step-00000008.safetensors.zst"), "--set",
+      "optimizer.learningRate=1e-12",
+    ]
+    let second = try small.train("run", back)
+    try #require(second.status == 0, "\(second.errors)")
+    let best = try Checkpoint(path: small.folder.path("run/best.safetensors.zst"))
+    #expect(
+      try small.text("run/result.json").contains(
+        "\"best_epoch\" : \(try best.integer("best_epoch")),"))
+    let scored = try Program(
+      "evaluate", "--json", "--data", small.data, "--checkpoint",
+      small.folder.path("run/best.safetensors.zst"))
+    let test = try #require(
+      try small.metrics("run").last { $0.contains("\"test\"") })
+    let report = try JSONSerialization.jsonObject(with: Data(scored.output.utf8)) as? [String: Any]
+    let f1 = try #require(report?["weighted_f1"] as? Double)
+    #expect(test.contains("\"weighted_f1\":\(f1)"), "\(test) against \(f1)")
+    // The course that was left does not come back.
+    let again = try small.train("run", ["--resume", "auto"] + back.suffix(2))
+    #expect(again.status == 0 && again.output.hasSuffix(second.output), "\(again.errors)")
+  }
+
+  @Test("A run goes on in another folder and brings its best epoch along")
+  func otherFolder() throws {
+    let first = try small.train("run")
+    try #require(first.status == 0, "\(first.errors)")
+    let source = small.folder.path("run/checkpoints/step-00000016.safetensors.zst")
+    let second = try small.train("other", ["--resume", source])
+    #expect(second.status == 0, "\(second.errors)")
+    try expectSameTensors("run/checkpoints/step-00000018", "other/checkpoints/step-00000018")
+    let third = try small.train("run", ["--resume", source, "--set", "train.maxSteps=16"])
+    #expect(third.status == 0, "\(third.errors)")
+  }
+
+  @Test("Other data is refused on resume, unless the change is said")
+  func otherData() throws {
+    let first = try small.train("run")
+    try #require(first.status == 0, "\(first.errors)")
+    let lines = try small.text("data/train.jsonl").split(separator: "\n")
+    let changed = lines.joined(separator: "\n").replacing("\"joy\"", with: "\"anger\"") + "\n"
+    try FileSystem.write(changed, to: small.folder.path("data/train.jsonl"))
+    let refused = try small.train("run", ["--resume", "auto"])
+    #expect(refused.status == 78 && refused.errors.contains("data.path"), "\(refused.errors)")
+    let said = try Program([
+      "train", "--config", small.configuration, "--output", small.folder.path("run"), "--resume",
+      "auto", "--set", "data.path=\(small.data)", "--set", "train.epochs=4",
+    ])
+    #expect(said.status == 0 && said.errors.contains("going on after step 18 of 24"))
+  }
+
+  @Test("Ranks with different data stop before the first step")
+  func disagreement() throws {
+    let other = small.folder.path("data2")
+    try FileManager.default.copyItem(atPath: small.data, toPath: other)
+    let lines = try small.text("data2/train.jsonl").replacing("\"joy\"", with: "\"anger\"")
+    try FileSystem.write(lines, to: "\(other)/train.jsonl")
+    try FileSystem.write(
+      """
+      #!/bin/sh
+      [ "$OMPI_COMM_WORLD_RANK" = 1 ] && data="\(other)" || data="\(small.data)"
+      exec "$@" --data "$data"
+      """, to: small.folder.path("differ.sh"))
+    let run = try Program(
+      ["train", "--config", small.configuration, "--output", small.folder.path("run")], ranks: 2,
+      wrapper: ["sh", small.folder.path("differ.sh")])
+    #expect(run.status == 76, "\(run.errors)")
+    #expect(run.errors.contains("rank 1 has another"))
+  }
+
+  @Test("A dataset without a modality is used as it is where none is chosen")
+  func fewerModalities() throws {
+    let manifest = small.folder.path("data/dataset.json")
+    let text = try small.text("data/dataset.json")
+    let visual = try #require(text.firstMatch(of: /,\s*"visual"\s*:\s*\d+/))
+    try FileSystem.write(text.replacing(visual.output, with: ""), to: manifest)
+    let run = try small.train("run", ["--set", "train.maxSteps=1"])
+    #expect(run.status == 0, "\(run.errors)")
+    let resumed = try small.train("run", ["--resume", "auto", "--set", "train.maxSteps=2"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let chosen = try small.train("run2", ["--set", "data.modalities=[text, visual]"])
+    #expect(chosen.status == 65 && chosen.errors.contains("visual"))
+  }
+
   @Test("A dry run trains, evaluates and keeps nothing")
   func fastDevelopmentRun() throws {
     let run = try small.train("run", ["--fast-dev-run"])

@@ -105,7 +105,7 @@ private struct GoldenTraining {
           range: $0.range, isDecayed: $0.isDecayed, learningRate: settings.learningRate)
       }, count: model.layout.count)
     schedule = LearningRateSchedule(
-      warmupSteps: settings.warmupSteps, totalSteps: settings.steps, decay: .linear)
+      warmupSteps: settings.warmupSteps, totalSteps: settings.steps)
     clipNorm = settings.clipNorm
     features = try model.options.modalities.map { try golden.file.floats("input.\($0.modality)") }
     labels = try golden.integers("labels")

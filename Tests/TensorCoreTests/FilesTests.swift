@@ -170,3 +170,21 @@ struct FilesTests {
     #expect(FileReplacement.finalName(ofTemporary: name) == final)
   }
 }
+
+@Suite("Removing folders")
+struct RemoveTreeTests {
+  @Test("A tree goes with all that it holds, but nothing that its links point to")
+  func tree() throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.createDirectory(folder.path("tree/a/b"))
+      try FileSystem.write("1", to: folder.path("tree/a/b/file"))
+      try FileSystem.createDirectory(folder.path("kept"))
+      try FileSystem.write("2", to: folder.path("kept/file"))
+      try FileManager.default.createSymbolicLink(
+        atPath: folder.path("tree/link"), withDestinationPath: folder.path("kept"))
+      try FileSystem.removeTree(folder.path("tree"))
+      #expect(!FileSystem.exists(folder.path("tree")))
+      #expect(FileSystem.exists(folder.path("kept/file")))
+    }
+  }
+}

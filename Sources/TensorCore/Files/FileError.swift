@@ -11,23 +11,27 @@ public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The value of `errno` after the call.
   public let code: Int32
 
+  /// Whether the call was to create or to change something.
+  public let isOutput: Bool
+
   /// Describes a failed call.
   ///
   /// - Parameters:
   ///   - path: the file or folder the call was about.
   ///   - operation: what was attempted, in a word.
   ///   - code: the value of `errno` after the call.
-  public init(path: String, operation: String, code: Int32) {
+  ///   - isOutput: whether the call was to create or to change something.
+  public init(path: String, operation: String, code: Int32, isOutput: Bool = false) {
     self.path = path
     self.operation = operation
     self.code = code
+    self.isOutput = isOutput
   }
 
-  /// Whether the file, or a folder on the way to it, does not exist.
-  public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
-
-  /// Whether the device or the user's share of it is full.
-  public var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
+  /// Whether a file that should be there, or a folder on the way to it, does not exist.
+  ///
+  /// What cannot be created is not missing, whatever is absent on the way to it.
+  public var isMissing: Bool { !isOutput && (code == ENOENT || code == ENOTDIR) }
 
   /// The operating system's words for the reason.
   public var reason: String {

@@ -51,7 +51,7 @@ extension FileSystem {
       try createDirectory(parent)
     }
     do throws(FileError) {
-      try SystemCalls.check("create folder", path) { mkdir(path, 0o755) }
+      try SystemCalls.check("create folder", path, isOutput: true) { mkdir(path, 0o755) }
     } catch {
       // Another process may have created it since the first look.
       guard error.code == EEXIST, isDirectory(path) else { throw error }
@@ -62,12 +62,29 @@ extension FileSystem {
   ///
   /// - Throws: `FileError`, but not on file systems that cannot do this for folders.
   public static func synchronizeDirectory(_ path: String) throws(FileError) {
-    let descriptor = try SystemCalls.open(path, O_RDONLY | O_DIRECTORY)
+    let descriptor = try SystemCalls.open(path, O_RDONLY | O_DIRECTORY, isOutput: true)
     defer { try? SystemCalls.close(descriptor, path) }
     do throws(FileError) {
-      try SystemCalls.check("fsync", path) { fsync(descriptor) }
+      try SystemCalls.check("fsync", path, isOutput: true) { fsync(descriptor) }
     } catch {
       guard error.code == EINVAL || error.code == EOPNOTSUPP else { throw error }
     }
+  }
+
+  /// Removes a directory and all that it holds; links are removed, not followed.
+  ///
+  /// - Throws: `FileError`; what was removed until then is gone.
+  public static func removeTree(_ path: String) throws(FileError) {
+    for name in try list(path) {
+      let child = "\(path)/\(name)"
+      var status = stat()
+      try SystemCalls.check("stat", child) { lstat(child, &status) }
+      if status.st_mode & S_IFMT == S_IFDIR {
+        try removeTree(child)
+      } else {
+        try remove(child)
+      }
+    }
+    try SystemCalls.check("remove", path) { rmdir(path) }
   }
 }

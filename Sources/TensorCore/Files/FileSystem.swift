@@ -81,7 +81,7 @@ public enum FileSystem {
   ///
   /// - Throws: `FileError`.
   public static func rename(_ path: String, to newPath: String) throws(FileError) {
-    try SystemCalls.check("rename", path) { Glibc.rename(path, newPath) }
+    try SystemCalls.check("rename", path, isOutput: true) { Glibc.rename(path, newPath) }
   }
 
   /// The bytes that this user can still write on the device that holds a path.

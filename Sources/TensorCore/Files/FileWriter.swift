@@ -37,7 +37,7 @@ public final class FileWriter {
   /// - Throws: `FileError`.
   public init(path: String, mode: Mode = .replace) throws(FileError) {
     self.path = path
-    descriptor = try SystemCalls.open(path, O_WRONLY | mode.flags)
+    descriptor = try SystemCalls.open(path, O_WRONLY | mode.flags, isOutput: true)
   }
 
   deinit { try? close() }
@@ -71,7 +71,7 @@ public final class FileWriter {
   /// - Throws: `FileError`.
   public func synchronize() throws(FileError) {
     precondition(descriptor >= 0, "\(path) was synchronized after it was closed")
-    try SystemCalls.check("fsync", path) { fsync(descriptor) }
+    try SystemCalls.check("fsync", path, isOutput: true) { fsync(descriptor) }
   }
 
   /// Closes the file; a second call does nothing.

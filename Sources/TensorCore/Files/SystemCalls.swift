@@ -9,27 +9,37 @@ enum SystemCalls {
   private static let largestTransfer = 1 << 30
 
   /// Runs a call that returns -1 on failure until no signal interrupts it.
+  ///
+  /// - Parameters:
+  ///   - operation: what is attempted, in a word.
+  ///   - path: the file or folder that the call is about.
+  ///   - isOutput: whether the call creates or changes something.
+  ///   - call: the call.
   @discardableResult
   static func check<Result: FixedWidthInteger>(
-    _ operation: String, _ path: String, _ call: () -> Result
+    _ operation: String, _ path: String, isOutput: Bool = false, _ call: () -> Result
   ) throws(FileError) -> Result {
     while true {
       let result = call()
       if result != -1 { return result }
       let code = errno
-      if code != EINTR { throw FileError(path: path, operation: operation, code: code) }
+      if code != EINTR {
+        throw FileError(path: path, operation: operation, code: code, isOutput: isOutput)
+      }
     }
   }
 
   /// Opens a file; it is closed in programs that this one starts.
   static func open(
-    _ path: String, _ flags: Int32, permissions: mode_t = 0o644
+    _ path: String, _ flags: Int32, permissions: mode_t = 0o644, isOutput: Bool = false
   ) throws(FileError) -> Int32 {
     // A zero byte would end the C string early and open another file than the one named.
     guard !path.utf8.contains(0) else {
-      throw FileError(path: path, operation: "open", code: EINVAL)
+      throw FileError(path: path, operation: "open", code: EINVAL, isOutput: isOutput)
     }
-    return try check("open", path) { Glibc.open(path, flags | O_CLOEXEC, permissions) }
+    return try check("open", path, isOutput: isOutput) {
+      Glibc.open(path, flags | O_CLOEXEC, permissions)
+    }
   }
 
   /// Closes a descriptor and reports what the file system could only find out now.
@@ -56,13 +66,17 @@ enum SystemCalls {
     var rest = bytes[...]
     while !rest.isEmpty {
       let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(largestTransfer))
-      let written = try check("write", path) {
+      let written = try check("write", path, isOutput: true) {
         Glibc.write(descriptor, piece.baseAddress, piece.count)
       }
       // A device that takes nothing and names no error would hold the program here for ever.
-      guard written > 0 else { throw FileError(path: path, operation: "write", code: EIO) }
+      guard written > 0 else { throw Self.tookNothing(path) }
       rest = rest.dropFirst(written)
     }
+  }
+
+  private static func tookNothing(_ path: String) -> FileError {
+    FileError(path: path, operation: "write", code: EIO, isOutput: true)
   }
 
   /// The kernel's record of an open file.

@@ -9,7 +9,10 @@ struct BenchFigures: Encodable {
     init(of values: [Double]) {
       let sorted = values.sorted()
       minimum = sorted.first ?? 0
-      median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+      let middle = sorted.count / 2
+      median =
+        sorted.isEmpty
+        ? 0 : sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
       maximum = sorted.last ?? 0
     }
   }

@@ -40,7 +40,7 @@ struct StepBenchmark {
       model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
       workers: team.workers)
     engine = StepEngine(
-      engine: gradients, configuration: configuration, totalSteps: 100_000, workers: team.workers)
+      engine: gradients, configuration: configuration, workers: team.workers)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.
@@ -52,7 +52,9 @@ struct StepBenchmark {
         engine.engine.clock.reset()
         try team.collective.barrier()
       }
-      let span = try clock.measure { _ = try engine.run(batch, of: split, step: step) }
+      let span = try clock.measure {
+        _ = try engine.run(batch, of: split, step: step, rateFactor: 1)
+      }
       if step >= request.warmup { times.append(span / .seconds(1)) }
     }
     return figures(times)

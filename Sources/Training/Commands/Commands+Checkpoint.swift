@@ -22,7 +22,9 @@ extension Commands {
     let header = try Checkpoint.verify(path: file)
     var metadata = header.metadata
     let configuration = metadata.removeValue(forKey: "config") ?? ""
-    let facts = metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)\n" }
+    let facts = metadata.sorted { $0.key < $1.key }.map {
+      "  \($0.key): \(JSONText.compact($0.value))\n"
+    }
     let settings = configuration.split(separator: "\n").map { "  \($0)\n" }
     return "\(file)\n\nmetadata\n\(facts.joined())\nconfiguration\n\(settings.joined())\n"
       + tensorTable(of: header)

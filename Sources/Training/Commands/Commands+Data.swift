@@ -20,11 +20,15 @@ extension Commands {
 
   /// Checks a dataset folder completely and prints its statistics.
   ///
+  /// Splits that are not there are named; there must be one.
+  ///
   /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
   public static func validate(_ request: ValidateRequest) throws {
     let dataset = try Dataset(
       folder: request.data, options: ReadingOptions(allowsMissingEmotion: true))
-    let splits = try SplitName.allCases.map { try dataset.split($0) }
+    let names = try dataset.splitNames()
+    // Without any split, the first one is missed in the words of whoever looks for it.
+    let splits = try (names.isEmpty ? [.train] : names).map { try dataset.split($0) }
     let report = DatasetReport(
       manifest: dataset.manifest, statistics: splits.map(SplitStatistics.init),
       digest: dataset.digest(of: splits))
@@ -48,7 +52,7 @@ struct DatasetReport {
       \(splitTable)
       \(emotionTable)
       digest \(digest)
-      everything is in order\(unlabelledNote)
+      everything is in order\(unlabelledNote)\(absenceNote)
 
       """
   }
@@ -76,6 +80,13 @@ struct DatasetReport {
       table.add(["(no emotion)"] + statistics.map { String($0.unlabelledCount) })
     }
     return table.text
+  }
+
+  private var absenceNote: String {
+    let present = statistics.map(\.name)
+    let absent = SplitName.allCases.map(\.rawValue).filter { !present.contains($0) }
+    guard !absent.isEmpty else { return "" }
+    return "; there is no \(absent.joined(separator: " and no ")) split, which train wants"
   }
 
   private var unlabelledNote: String {

@@ -7,9 +7,13 @@ extension Commands {
   ///
   /// Rank 0 writes the lines of all ranks in file order; a file appears when it is complete.
   ///
-  /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
+  /// - Throws: `TrainingError` for an output that cannot be written there, `CheckpointError`,
+  ///   `DataError`, `FileError`, on all ranks alike.
   public static func predict(_ request: PredictRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    _ = try team.onFirst("checking the output") {
+      if let output = request.output { try OutputFile.requireFolder(of: output) }
+    }
     let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
     let split = try team.together("reading the data") {
       try saved.split(request.split, of: request.data, allowsMissingEmotion: true)

@@ -11,14 +11,18 @@ extension Commands {
   ///   all ranks alike.
   public static func step(_ request: StepRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    _ = try team.onFirst("checking the output") {
+      try OutputFile.requireFolder(of: request.output)
+    }
     let resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
-    let configuration = resolved.configuration
     let (dataset, split) = try team.together("reading the data") {
-      let dataset = try LoadedData.dataset(configuration.data)
+      let dataset = try LoadedData.dataset(resolved)
       return (dataset, try dataset.split(request.split))
     }
+    let configuration = resolved.using(dataset.modalities).configuration
+    team.settleThreads(for: configuration)
     let dialogues = try team.together("finding the dialogues") {
       try indices(of: request.dialogues, in: split)
     }

@@ -12,16 +12,21 @@ extension Commands {
       try request.configuration.resolve()
     }
     if request.isFastDevelopmentRun { resolved = resolved.shortened() }
-    let data = try team.together("reading the data") {
-      try LoadedData(resolved.configuration.data)
-    }
+    let data = try team.together("reading the data") { try LoadedData(resolved) }
+    resolved = resolved.using(data.dataset.modalities)
+    let configuration = resolved.configuration
+    try team.requireSame([
+      ("version of the program", ProgramVersion.current), ("configuration", configuration.yaml),
+      ("dataset", data.digest),
+    ])
     team.announce()
+    team.settleThreads(for: configuration)
     let session = try TrainingSession(request, resolved, data, team)
     switch session.start {
     case .finished(let result):
       if team.isFirst { try StandardOutput.write("this run has ended before\n\(result.summary)") }
     case .fresh, .resumed:
-      try train(session, request, resolved.configuration, data, team)
+      try train(session, request, configuration, data, team)
     }
     try team.world.finish()
   }
@@ -33,15 +38,18 @@ extension Commands {
     let trainer = try Trainer(
       team: team, configuration: configuration, data: data, recorder: session.recorder,
       groupLimit: request.isFastDevelopmentRun ? 1 : nil)
+    try team.announceLateWarnings()
     if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
     let result = try trainer.run()
-    guard team.isFirst else { return }
     team.log.clearProgress()
-    try StandardOutput.write(result.summary)
-    if request.isFastDevelopmentRun {
-      try session.discard()
-    } else if let folder = session.folderPath {
-      team.log.logger.info("everything is in \(folder)")
+    _ = try team.onFirst("printing the result") {
+      try StandardOutput.write(result.summary)
+      guard let folder = session.folderPath else { return }
+      if request.isFastDevelopmentRun {
+        try FileSystem.removeTree(folder)
+      } else {
+        team.log.logger.info("everything is in \(folder)")
+      }
     }
   }
 }
@@ -74,12 +82,6 @@ private struct TrainingSession {
     folderPath = opened?.folder.path
   }
 
-  /// Removes the folder of a run that keeps nothing.
-  func discard() throws {
-    guard let folderPath else { return }
-    try FileManager.default.removeItem(atPath: folderPath)
-  }
-
   /// The run folder as rank 0 has opened it.
   private struct Opened {
     let folder: RunFolder
@@ -97,7 +99,8 @@ private struct TrainingSession {
         folder: folder.path, keepLast: configuration.checkpoint.keepLast,
         level: configuration.checkpoint.level)
       let opening = try RunOpening(
-        request.resume, folder: folder, store: store, resolved: resolved, log: log)
+        request.resume, folder: folder, store: store, resolved: resolved, digest: data.digest,
+        log: log)
       (start, checkpoint) =
         switch opening {
         case .fresh: (.fresh, nil)

@@ -36,13 +36,6 @@ extension Requirement where Value: ConfigurationValue & Comparable {
     Requirement("of \(bound.yaml) or more") { $0 >= bound }
   }
 
-  /// A value from `range.lowerBound` up to, but not including, `range.upperBound`.
-  static func within(_ range: Range<Value>) -> Requirement where Value: Sendable {
-    Requirement("from \(range.lowerBound.yaml) up to but not including \(range.upperBound.yaml)") {
-      range.contains($0)
-    }
-  }
-
   /// A value in a closed range.
   static func within(_ range: ClosedRange<Value>) -> Requirement where Value: Sendable {
     Requirement("from \(range.lowerBound.yaml) to \(range.upperBound.yaml)") {

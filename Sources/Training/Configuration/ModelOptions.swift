@@ -11,7 +11,7 @@ public struct ModelOptions: ConfigurationSection {
   /// The hidden width of the context LSTM (21), each way.
   public var contextHidden = 300
 
-  /// The probability with which every dropout of the model zeroes an element, in [0, 1).
+  /// The probability with which every dropout of the model zeroes an element, in [0, 0.99].
   public var dropout = 0.2
 
   /// The parts of the model that are left out or replaced; at most one a block.
@@ -24,7 +24,7 @@ public struct ModelOptions: ConfigurationSection {
     key("width", \.width, .within(1...16384)),
     key("alignmentWidth", \.alignmentWidth, .within(1...16384)),
     key("contextHidden", \.contextHidden, .within(1...16384)),
-    key("dropout", \.dropout, .within(0.0..<1.0)),
+    key("dropout", \.dropout, .within(0.0...0.99)),
     key("ablations", \.ablations, .atMostOneOfABlock),
   ]
 }

@@ -116,9 +116,16 @@ extension ResolvedConfiguration {
   }
 }
 
-// MARK: - A first try
+// MARK: - What is known later
 
 extension ResolvedConfiguration {
+  /// The same run with the modalities that the dataset turned out to have.
+  func using(_ modalities: [Modality]) -> ResolvedConfiguration {
+    var copy = self
+    copy.configuration.data.modalities = modalities
+    return copy
+  }
+
   /// The same run cut down to a single step.
   public func shortened() -> ResolvedConfiguration {
     var copy = self

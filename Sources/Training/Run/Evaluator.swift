@@ -62,6 +62,10 @@ struct Evaluator {
   ) throws {
     let mine = RankShare.range(
       of: groups.count, rank: collective.rank, rankCount: collective.size)
+    // A product has other bits with another number of threads, and ranks may have different ones.
+    let threads = BLASLibrary.threadCount
+    BLASLibrary.setThreadCount(1)
+    defer { BLASLibrary.setThreadCount(threads) }
     for index in mine {
       pass.load(groups[index], of: split)
       pass.encode()

@@ -12,8 +12,8 @@ struct LoadedData {
   /// Reads the dataset folder of a configuration, or makes the built-in corpus where it has none.
   ///
   /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
-  init(_ options: DataOptions) throws {
-    dataset = try Self.dataset(options)
+  init(_ resolved: ResolvedConfiguration) throws {
+    dataset = try Self.dataset(resolved)
     train = try dataset.split(.train)
     validation = try dataset.split(.validation)
     test = try dataset.split(.test)
@@ -21,16 +21,16 @@ struct LoadedData {
   }
 
   /// The dataset of a configuration; its splits are read or made when they are asked for.
-  static func dataset(
-    _ options: DataOptions, allowsMissingEmotion: Bool = false
-  ) throws -> Dataset {
+  ///
+  /// Where nobody has chosen modalities, those that the dataset lists are used.
+  static func dataset(_ resolved: ResolvedConfiguration) throws -> Dataset {
+    let options = resolved.configuration.data
     guard let path = options.path else {
       return Dataset(
         SyntheticCorpus(seed: SynthesizeRequest.standardSeed), modalities: options.modalities)
     }
+    let isChosen = resolved.origin(of: "data.modalities") != .standard
     return try Dataset(
-      folder: path,
-      options: ReadingOptions(
-        modalities: options.modalities, allowsMissingEmotion: allowsMissingEmotion))
+      folder: path, options: ReadingOptions(modalities: isChosen ? options.modalities : nil))
   }
 }

@@ -1,4 +1,5 @@
 import Checkpointing
+import Foundation
 import TensorCore
 
 /// How a run starts in its folder; decided by rank 0, which alone looks into it.
@@ -17,19 +18,23 @@ enum RunOpening {
   ///   - folder: open and locked.
   ///   - store: of the folder's checkpoints.
   ///   - resolved: the configuration of this call.
+  ///   - digest: of the dataset of this call.
   ///   - log: hears of broken checkpoints that were passed over.
   /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
   ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
   init(
     _ request: TrainRequest.Resume, folder: RunFolder, store: CheckpointStore,
-    resolved: ResolvedConfiguration, log: RunLog
+    resolved: ResolvedConfiguration, digest: String, log: RunLog
   ) throws {
     switch request {
     case .none:
       try Self.refuseCheckpoints(store)
       self = .fresh
     case .checkpoint(let path):
-      self = .resumed(try Self.checked(Checkpoint(path: path), resolved))
+      let checkpoint = try Checkpoint(path: path)
+      _ = try Self.agrees(checkpoint, resolved, digest)
+      try Self.giveUpLaterSteps(than: checkpoint, store, log)
+      self = .resumed(checkpoint)
     case .auto:
       let search = try store.newestValid()
       for failure in search.rejected { log.logger.warning("passed over: \(failure)") }
@@ -38,7 +43,7 @@ enum RunOpening {
         self = .fresh
         return
       }
-      let isSame = try Self.configurationAgrees(checkpoint, resolved)
+      let isSame = try Self.agrees(checkpoint, resolved, digest)
       if isSame, let result = folder.result() {
         self = .finished(result)
       } else {
@@ -63,20 +68,44 @@ enum RunOpening {
     throw newest
   }
 
-  private static func checked(
-    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration
-  ) throws -> Checkpoint {
-    _ = try configurationAgrees(checkpoint, resolved)
-    return checkpoint
+  /// Removes the checkpoints of the course that a run leaves when it goes back to an earlier step,
+  /// so that `--resume auto` does not return to it.
+  private static func giveUpLaterSteps(
+    than checkpoint: Checkpoint, _ store: CheckpointStore, _ log: RunLog
+  ) throws {
+    let folder = FileSystem.parent(of: checkpoint.path)
+    let isOwn = [store.folder, store.stepFolder].contains { Self.isSame($0, folder) }
+    guard isOwn else { return try refuseCheckpoints(store) }
+    let step = try checkpoint.integer(CheckpointCoding.Key.step)
+    for later in try store.steps() where later > step {
+      try FileSystem.remove(store.path(ofStep: later))
+      log.logger.warning(
+        "removed the checkpoint of step \(later): the run goes on from step \(step).")
+    }
+  }
+
+  private static func isSame(_ first: String, _ second: String) -> Bool {
+    func canonical(_ path: String) -> String {
+      URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    }
+    return canonical(first) == canonical(second)
   }
 
   /// Whether this call would train exactly as the checkpoint's own run; differences that were not
   /// asked for by `--set` are thrown.
-  private static func configurationAgrees(
-    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration
+  private static func agrees(
+    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration, _ digest: String
   ) throws -> Bool {
     let before = try CheckpointCoding.configuration(of: checkpoint)
     try resolved.requireSameResult(as: before, ofCheckpoint: checkpoint.path)
-    return resolved.configuration.differences(from: before).isEmpty
+    let isSameData = try checkpoint.text(CheckpointCoding.Key.dataset) == digest
+    if !isSameData, resolved.origin(of: "data.path") != .override {
+      throw ConfigurationError(
+        place: resolved.origin(of: "data.path").description, key: "data.path",
+        reason: "the data is not what \(checkpoint.path) was trained on",
+        cure:
+          "Name the run's dataset by --data, or say --set data.path=DIR to change it on purpose.")
+    }
+    return isSameData && resolved.configuration.differences(from: before).isEmpty
   }
 }

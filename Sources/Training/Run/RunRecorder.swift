@@ -124,6 +124,39 @@ final class RunRecorder {
     meter.skip()
   }
 
+  /// Sees to it that the best checkpoint of this folder is the one that a resumed run speaks of.
+  ///
+  /// A run that goes on from an older step, or in another folder, may find the best epoch of
+  /// another course of training, or none.
+  ///
+  /// - Parameters:
+  ///   - best: what the checkpoint says is the best epoch so far.
+  ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
+  /// - Returns: whether the best epoch's file is there; if not, the best is chosen anew.
+  func adoptBest(_ best: TrainingProgress.Best?, besides checkpoint: String) throws -> Bool {
+    guard let best else { return true }
+    if holds(store.bestPath, best) { return true }
+    let other = CheckpointStore(
+      folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
+    if holds(other.bestPath, best) {
+      try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
+      return true
+    }
+    log.logger.warning(
+      """
+      \(store.bestPath) does not hold epoch \(best.epoch), the best of the run that goes on; \
+      the best epoch is chosen anew from here.
+      """)
+    return false
+  }
+
+  private func holds(_ path: String, _ best: TrainingProgress.Best) -> Bool {
+    guard let checkpoint = try? Checkpoint(path: path),
+      let progress = try? CheckpointCoding.progress(of: checkpoint)
+    else { return false }
+    return progress.best == best
+  }
+
   /// Reads the parameters of the best epoch back.
   func restoreBest(into state: ModelState) throws {
     try CheckpointCoding.restore(state, from: store.best())

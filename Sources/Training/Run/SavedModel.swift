@@ -30,9 +30,15 @@ struct SavedModel {
           reason: "no input projection is there",
           cure: "Name a checkpoint that dferc-dist has written.")
       }
+      let emotions = try checkpoint.list(CheckpointCoding.Key.emotions)
+      guard emotions.count > 1 else {
+        throw CheckpointError(
+          kind: .damaged, path: path, place: "metadata \(CheckpointCoding.Key.emotions)",
+          reason: "a model has at least two emotions", cure: "Use another checkpoint.")
+      }
       return Description(
         configuration: try checkpoint.text(CheckpointCoding.Key.configuration),
-        emotions: try checkpoint.list(CheckpointCoding.Key.emotions),
+        emotions: emotions,
         widths: Dictionary(uniqueKeysWithValues: widths.map { ($0.key.rawValue, $0.value) }))
     }
     let description = try team.shared(described ?? Description())
@@ -57,10 +63,10 @@ struct SavedModel {
   ///
   /// - Throws: `DataError` if the emotions or widths are not those the model was trained with.
   func split(_ name: SplitName, of folder: String, allowsMissingEmotion: Bool) throws -> Split {
-    var options = DataOptions()
-    options.path = folder
-    options.modalities = model.options.modalities.map(\.modality)
-    let dataset = try LoadedData.dataset(options, allowsMissingEmotion: allowsMissingEmotion)
+    let options = ReadingOptions(
+      modalities: model.options.modalities.map(\.modality),
+      allowsMissingEmotion: allowsMissingEmotion)
+    let dataset = try Dataset(folder: folder, options: options)
     guard dataset.manifest.emotions == emotions else {
       throw DataError(
         file: "\(folder)/dataset.json", place: "emotions",

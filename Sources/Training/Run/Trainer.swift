@@ -15,7 +15,7 @@ final class Trainer {
   private let configuration: RunConfiguration
   private let data: LoadedData
   private let plan: BatchPlan
-  private let totalSteps: Int
+  private var schedule: LearningRateSchedule
   private let engine: StepEngine
   private let evaluator: Evaluator
   private let recorder: RunRecorder?
@@ -46,8 +46,7 @@ final class Trainer {
       seed: configuration.train.seed, dialogueLengths: data.train.dialogueLengths,
       dialoguesPerBatch: configuration.train.dialoguesPerBatch,
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
-    totalSteps = plan.totalSteps(
-      epochs: configuration.train.epochs, maxSteps: configuration.train.maxSteps)
+    schedule = LearningRateSchedule(warmupSteps: 0, totalSteps: 0)
     let model = DFERC(
       DFERCOptions(
         configuration, widths: data.train.modalities,
@@ -60,22 +59,44 @@ final class Trainer {
       model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
       workers: team.workers)
     engine = StepEngine(
-      engine: gradients, configuration: configuration, totalSteps: totalSteps,
-      workers: team.workers)
+      engine: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(
       model: model, parameters: parameters, collective: team.collective, workers: team.workers)
     state = ModelState(
       model: model, parameters: parameters, prototypes: prototypes, optimizer: engine.optimizer)
+    schedule = makeSchedule()
   }
+
+  /// The learning rate from the first step to the last that is planned.
+  ///
+  /// The steps still to be made follow from what is left of the epochs; with an unchanged
+  /// configuration that is `epochs * ceil(dialogues / batch)` in all.
+  private func makeSchedule() -> LearningRateSchedule {
+    let perBatch = configuration.train.dialoguesPerBatch
+    let restOfEpoch = (plan.dialogueCount - progress.cursor + perBatch - 1) / perBatch
+    let laterEpochs = configuration.train.epochs - progress.epoch - 1
+    let remaining = laterEpochs < 0 ? 0 : restOfEpoch + laterEpochs * plan.stepsPerEpoch
+    let planned = progress.step + remaining
+    return LearningRateSchedule(
+      warmupSteps: configuration.optimizer.warmupSteps,
+      totalSteps: configuration.train.maxSteps.map { min($0, planned) } ?? planned)
+  }
+
+  private var totalSteps: Int { schedule.totalSteps }
 
   /// Goes on from a checkpoint, which rank 0 alone has; collective.
   func resume(from checkpoint: Checkpoint?) throws {
     let restored = try team.onFirst("reading the checkpoint") { () -> TrainingProgress in
       guard let checkpoint else { preconditionFailure("rank 0 resumes from a checkpoint") }
       try CheckpointCoding.restore(state, from: checkpoint)
-      return try CheckpointCoding.progress(of: checkpoint)
+      var progress = try CheckpointCoding.progress(of: checkpoint)
+      let hasBest = try recorder?.adoptBest(progress.best, besides: checkpoint.path)
+      if hasBest == false { progress.best = nil }
+      return progress
     }
     progress = try team.shared(restored ?? TrainingProgress())
+    if progress.cursor >= plan.dialogueCount { progress.finishEpoch() }
+    schedule = makeSchedule()
     try state.broadcast(over: team.collective)
   }
 
@@ -90,7 +111,7 @@ final class Trainer {
 
   private func warnAboutWarmup() {
     let warmup = configuration.optimizer.warmupSteps
-    guard warmup >= totalSteps, team.isFirst else { return }
+    guard warmup >= totalSteps, groupLimit == nil, team.isFirst else { return }
     team.log.logger.warning(
       """
       the warm-up of \(warmup) steps is not over when training ends after \(totalSteps); \
@@ -105,7 +126,8 @@ extension Trainer {
   private func train() throws {
     recorder?.begin(
       epochs: configuration.train.epochs, totalSteps: totalSteps, startingAt: progress.step)
-    while progress.step < totalSteps, !hasLostPatience {
+    while progress.step < totalSteps, progress.epoch < configuration.train.epochs, !hasLostPatience
+    {
       let epoch = plan.epoch(progress.epoch)
       if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
       while progress.epoch == epoch.epoch, progress.step < totalSteps {
@@ -119,27 +141,30 @@ extension Trainer {
   }
 
   private func step(_ batch: GlobalBatch) throws {
-    let outcome = try engine.run(batch, of: data.train, step: progress.step)
+    let outcome = try engine.run(
+      batch, of: data.train, step: progress.step,
+      rateFactor: schedule.factor(step: progress.step))
     progress.step += 1
     progress.cursor = batch.nextCursor
     _ = try team.onFirst("logging a step") {
       try recorder?.record(outcome, of: batch, in: data.train, progress)
     }
-    let isLastOfEpoch = progress.cursor >= plan.dialogueCount
-    if isLastOfEpoch || progress.step == totalSteps { try endEpoch(isComplete: isLastOfEpoch) }
+    if progress.cursor >= plan.dialogueCount {
+      progress.finishEpoch()
+      try validate()
+    } else if progress.step == totalSteps {
+      try validate()
+    }
     if progress.step % configuration.checkpoint.everySteps == 0 { try save() }
   }
 
-  private func endEpoch(isComplete: Bool) throws {
-    let number = progress.epoch + 1
+  /// Scores the validation split and keeps the state if it is the best so far.
+  private func validate() throws {
+    let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
     let scores = try evaluator.score(data.validation, groupLimit: groupLimit)
     let report = ClassificationReport(
       scores.matrix, emotions: data.dataset.manifest.emotions)
-    if isComplete {
-      progress.epoch += 1
-      progress.cursor = 0
-    }
     let isBest = progress.score(report, epoch: number)
     _ = try team.onFirst("recording an evaluation") {
       try recorder?.record(
@@ -158,6 +183,7 @@ extension Trainer {
 
 extension Trainer {
   private func finish() throws -> RunResult {
+    if progress.best == nil { try validate() }
     if progress.step % configuration.checkpoint.everySteps != 0 { try save() }
     _ = try team.onFirst("reading the best checkpoint") {
       try recorder?.restoreBest(into: bestState)
@@ -166,7 +192,7 @@ extension Trainer {
     let start = ContinuousClock.now
     let scores = try evaluator.score(data.test, groupLimit: groupLimit)
     let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
-    guard let best = progress.best else { preconditionFailure("a run ends with an evaluation") }
+    guard let best = progress.best else { preconditionFailure("validation leaves a best epoch") }
     let result = RunResult(
       name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,
       epochs: progress.epochsBegun, steps: progress.step, bestEpoch: best.epoch,

@@ -82,14 +82,14 @@ extension CheckpointCoding {
 extension CheckpointCoding {
   /// Copies a checkpoint's tensors into the state of a model of the same shapes.
   ///
-  /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
-  static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws(CheckpointError) {
+  /// - Throws: `CheckpointError` or `SafetensorsError` naming the first tensor that is absent or has
+  ///   another shape.
+  static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws {
     try copy(state.parameters.values, "", state, from: checkpoint)
-    if state.model.options.hasPrototypes {
-      let shape = [state.prototypes.emotionCount, state.prototypes.width]
-      state.prototypes.restore(
-        sums: try checkpoint.doubles(prototypeSums, shape: shape),
-        counts: try checkpoint.integers(counts, shape: [state.prototypes.emotionCount]))
+    if state.model.options.hasPrototypes,
+      let seen = try checkpoint.tensors.prototypeState(state.prototypes)
+    {
+      state.prototypes.restore(sums: seen.sums, counts: seen.counts)
     }
     guard let optimizer = state.optimizer else { return }
     try copy(optimizer.firstMoment, firstMoment, state, from: checkpoint)

@@ -22,6 +22,12 @@ struct TrainingProgress: Sendable, Equatable, Codable {
     let validation: ClassificationReport
   }
 
+  /// Goes on to the next epoch.
+  mutating func finishEpoch() {
+    epoch += 1
+    cursor = 0
+  }
+
   /// Takes in the scores of an epoch; of equal ones, the earliest is the best.
   ///
   /// - Parameters:

@@ -1,6 +1,15 @@
 import DataParallel
 import Foundation
 import MPIKit
+import Synchronization
+
+/// Something that has a last thing to do when an error ends the program.
+protocol DepartureWitness: AnyObject, Sendable {
+  /// Does it, on any thread.
+  ///
+  /// - Parameter message: What standard error is told, without the speaker.
+  func programEnds(with message: String)
+}
 
 /// How a rank leaves after an error: it says why, once for all ranks, and takes the others with it.
 public enum Departure {
@@ -9,6 +18,22 @@ public enum Departure {
   /// An error that all ranks have is thus told once; one that only this rank has is told by it,
   /// with its number.
   private static let courtesy = 2.0
+
+  /// The seconds that witnesses are given; the storage they write to may be what has failed.
+  private static let patience = 2.0
+
+  /// Who is to be called before the program ends, wherever and on whatever thread it does.
+  private static let witnesses = Mutex<[any DepartureWitness]>([])
+
+  /// Has a witness called when an error ends the program.
+  static func summon(_ witness: any DepartureWitness) {
+    witnesses.withLock { $0.append(witness) }
+  }
+
+  /// Forgets a witness.
+  static func dismiss(_ witness: any DepartureWitness) {
+    witnesses.withLock { $0.removeAll { $0 === witness } }
+  }
 
   /// Tells an error on standard error and ends the program with the error's exit code.
   ///
@@ -27,7 +52,18 @@ public enum Departure {
     }
     let line = ExitStatus.message(for: error, rank: rank) + "\n"
     try? FileHandle.standardError.write(contentsOf: Data(line.utf8))
+    callWitnesses(ExitStatus.text(of: error))
     MPIEnvironment.abort(code: status.rawValue)
+  }
+
+  /// Calls all witnesses, but waits no longer for them than they are worth.
+  static func callWitnesses(_ message: String) {
+    let isDone = DispatchSemaphore(value: 0)
+    DispatchQueue.global().async {
+      for witness in witnesses.withLock({ $0 }) { witness.programEnds(with: message) }
+      isDone.signal()
+    }
+    _ = isDone.wait(timeout: .now() + patience)
   }
 
   /// Ends a rank that has nothing to say because rank 0 says it, with the same exit code.

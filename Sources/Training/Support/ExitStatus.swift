@@ -52,9 +52,14 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
   ///   - rank: The rank that speaks; a rank other than 0 says its number.
   public static func message(for error: any Error, rank: Int = 0) -> String {
     let speaker = rank == 0 ? "dferc-dist" : "dferc-dist (rank \(rank))"
+    return "\(speaker): \(text(of: error))"
+  }
+
+  /// An error on one line, without a speaker, as `log.txt` gets it.
+  static func text(of error: any Error) -> String {
     let text = String(describing: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-    guard ExitStatus(error) == .bug else { return "\(speaker): \(text)" }
-    return "\(speaker): this is a bug in dferc-dist: \(text). "
+    guard ExitStatus(error) == .bug else { return text }
+    return "this is a bug in dferc-dist: \(text). "
       + "Please report it with the command line and log.txt."
   }
 

@@ -9,6 +9,14 @@ enum JSONText {
     return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
   }
 
+  /// A JSON document of several lines on one line; any other text as it is.
+  static func compact(_ text: String) -> String {
+    guard text.hasPrefix("{") || text.hasPrefix("[") else { return text }
+    // Between quotation marks JSON has no line feed, so what follows one is indentation.
+    return text.split(separator: "\n").map { String($0.drop { $0 == " " }) }
+      .joined(separator: " ")
+  }
+
   /// A number; integers without a fraction, and null for what JSON has no number for.
   static func number(_ value: Double) -> String {
     guard value.isFinite else { return "null" }

@@ -32,6 +32,39 @@ struct RankTeam {
     for warning in world.warnings { logger.warning("\(warning)") }
   }
 
+  /// Says what came up while the ranks' memory was laid out; collective.
+  func announceLateWarnings() throws {
+    for warning in try world.lateWarnings() { log.logger.warning("\(warning)") }
+  }
+
+  /// Lets a product use one thread where a run must have the same bits at every thread count.
+  ///
+  /// OpenBLAS gives a product other bits with another number of threads.
+  func settleThreads(for configuration: RunConfiguration) {
+    if configuration.train.microBatches != nil { BLASLibrary.setThreadCount(1) }
+  }
+
+  /// Checks that all ranks run the same program on the same configuration and data; collective.
+  ///
+  /// - Parameter facts: what must be equal, under the names that a message uses.
+  /// - Throws: `TrainingError` naming the first rank that differs from rank 0, on all ranks.
+  func requireSame(_ facts: [(name: String, value: String)]) throws {
+    let separator = "\u{1}"
+    let own = facts.map(\.value).joined(separator: separator)
+    let all = try collective.gather(Array(own.utf8), to: 0)
+    let problem = try shared(
+      all.indices.lazy.compactMap { rank -> String? in
+        let values = String(decoding: all[rank], as: UTF8.self).components(separatedBy: separator)
+        let differing = zip(facts, values).first { $0.value != $1 }
+        return differing.map { "rank \(rank) has another \($0.0.name) than rank 0" }
+      }.first)
+    guard let problem else { return }
+    throw TrainingError(
+      kind: .disagreement, reason: problem,
+      cure: "Install the same program, configuration and dataset under the same paths on all nodes."
+    )
+  }
+
   /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
   func together<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value {
     try agreement.together(phase, exitCode: { ExitStatus($0).rawValue }, body)

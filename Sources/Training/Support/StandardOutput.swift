@@ -12,7 +12,7 @@ public enum StandardOutput {
     } catch {
       let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
       let code = cause.flatMap { Int32(exactly: $0.code) } ?? EIO
-      throw FileError(path: "standard output", operation: "write", code: code)
+      throw FileError(path: "standard output", operation: "write", code: code, isOutput: true)
     }
   }
 }

@@ -21,20 +21,17 @@ final class StepEngine {
 
   let engine: GradientEngine
   let optimizer: AdamW
-  private let schedule: LearningRateSchedule
   private let settings: RunConfiguration
   private let workers: Workers
   private let blockSquares: UnsafeMutableBufferPointer<Double>
 
   init(
-    engine: GradientEngine, configuration: RunConfiguration, totalSteps: Int, workers: Workers
+    engine: GradientEngine, configuration: RunConfiguration, workers: Workers
   ) {
     self.engine = engine
     settings = configuration
     self.workers = workers
     optimizer = AdamW(configuration, layout: engine.model.layout)
-    schedule = LearningRateSchedule(
-      warmupSteps: configuration.optimizer.warmupSteps, totalSteps: totalSteps, decay: .linear)
     blockSquares = .allocate(
       capacity: GradientNorm.blockCount(of: engine.gradients.count))
     blockSquares.initialize(repeating: 0)
@@ -50,8 +47,11 @@ final class StepEngine {
   ///   - batch: of the batch plan.
   ///   - split: the training split.
   ///   - step: the number of steps done so far.
+  ///   - rateFactor: the factor of the learning rate that the schedule gives the step.
   /// - Throws: `TrainingError` if the loss or the gradient is not finite; nothing has changed then.
-  func run(_ batch: GlobalBatch, of split: Split, step: Int) throws -> Outcome {
+  func run(
+    _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
+  ) throws -> Outcome {
     let randomness = Dropout.Randomness(settings, step: step)
     let parts = try engine.run(batch, of: split, randomness: randomness)
     return try engine.clock.measure(.update) {
@@ -61,15 +61,14 @@ final class StepEngine {
         engine.prototypes.discard()
         throw notFinite(batch, of: split, step: step, loss: loss)
       }
-      let factor = schedule.factor(step: step)
       optimizer.update(
         engine.parameters.values.pointer, gradients: engine.gradients.pointer,
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
-        rateFactor: factor, workers: workers)
+        rateFactor: rateFactor, workers: workers)
       engine.prototypes.commit()
       return Outcome(
         parts: parts, loss: loss, gradientNorm: norm,
-        learningRate: settings.optimizer.learningRate * factor)
+        learningRate: settings.optimizer.learningRate * rateFactor)
     }
   }
 
