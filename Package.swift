@@ -7,9 +7,10 @@ import PackageDescription
 // x86-64 server since 2013 has. `DFERC_PORTABLE=1 swift build` compiles for plain x86-64 or arm64
 // with a separate multiply and add instead; its results are as exact, but their last bits differ.
 // Every target must carry the same flags, or a kernel inlined into another target would change.
-let isPortable = ProcessInfo.processInfo.environment["DFERC_PORTABLE"] == "1"
 //
-// Without `errno`, a square root is one instruction for a whole vector instead of a call each.
+// `-fno-math-errno`: a square root that need not set `errno` is one instruction for a whole vector
+// instead of a call for each lane.
+let isPortable = ProcessInfo.processInfo.environment["DFERC_PORTABLE"] == "1"
 let processorFlags: [SwiftSetting] =
   (isPortable
     ? [.define("DFERC_PORTABLE")]
@@ -76,7 +77,7 @@ let package = Package(
       swiftSettings: settings),
 
     .target(
-      name: "TestSupport", dependencies: ["TensorCore"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Autograd", "TensorCore"], path: "Tests/TestSupport",
       swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     tests(of: "TensorCore"),

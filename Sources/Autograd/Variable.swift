@@ -19,9 +19,6 @@ public struct Variable: BitwiseCopyable {
   /// A tensor that is not differentiated.
   public static func constant(_ value: Tensor) -> Variable { Variable(value, slot: nil) }
 
-  /// Whether anything depends on the gradient of this variable.
-  public var needsGradient: Bool { slot != nil }
-
   /// The gradient, or nil where no operation has contributed to it.
   public var gradient: Tensor? {
     guard let slot, slot.pointee.isWritten, let pointer = slot.pointee.pointer else { return nil }

@@ -13,14 +13,9 @@ public final class Parameters {
   private let slots: UnsafeMutablePointer<GradientSlot>
 
   /// Parameters with values of zero; see ``initialize(seed:)``.
-  ///
-  /// - Parameters:
-  ///   - layout: of a model.
-  ///   - values: the memory of the values, fresh memory by default.
-  public init(layout: ParameterLayout, values: FloatBuffer? = nil) {
+  public init(layout: ParameterLayout) {
     self.layout = layout
-    self.values = values ?? FloatBuffer(count: layout.count)
-    precondition(self.values.count == layout.count, "the value buffer has another length")
+    values = FloatBuffer(count: layout.count)
     slots = .allocate(capacity: max(layout.parameters.count, 1))
     slots.initialize(repeating: GradientSlot(), count: layout.parameters.count)
   }

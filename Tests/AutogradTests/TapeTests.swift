@@ -117,7 +117,6 @@ struct TapeTests {
       check.expectRight("input \(constant) constant")
       #expect(check.gradients().map { $0 == nil } == (0..<3).map { $0 == constant })
     }
-    #expect(!Variable.constant(x).needsGradient)
   }
 
   @Test("a branch that no loss depends on stays unwritten")
@@ -144,7 +143,7 @@ struct TapeTests {
     let memory = make.random(rows: 2, columns: 3)
     let x = Variable(
       make.random(rows: 2, columns: 3), slot: arena.store(GradientSlot(pointer: memory.pointer)))
-    #expect(x.needsGradient && x.gradient == nil)
+    #expect(x.gradient == nil)
     let direction = make.random(rows: 2, columns: 3)
     _ = tape.projection(x, onto: direction)
     tape.backward()
@@ -154,18 +153,17 @@ struct TapeTests {
 
   @Test("a pass that is not recorded keeps no gradients and gives the same values")
   func notRecording() {
-    func run(recording: Bool) -> (values: [Float], needsGradient: Bool, bytes: Int) {
+    func run(recording: Bool) -> (values: [Float], bytes: Int) {
       let arena = StepArena()
       let tape = Tape(arena: arena)
       tape.reset(recording: recording)
       #expect(tape.isRecording == recording)
       var y = Variable.constant(make.row([0.5, -1, 2]))
       for _ in 0..<10 { y = tape.tanh(y) }
-      return (y.value.values, y.needsGradient, arena.usedByteCount)
+      return (y.value.values, arena.usedByteCount)
     }
     let (recorded, plain) = (run(recording: true), run(recording: false))
     expectSameBits(plain.values, recorded.values, "values")
-    #expect(recorded.needsGradient && !plain.needsGradient)
     #expect(plain.bytes < recorded.bytes)
   }
 

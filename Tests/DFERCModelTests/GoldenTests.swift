@@ -6,6 +6,12 @@ import TestSupport
 import Testing
 
 /// The model against an independent implementation of the same equations in PyTorch.
+///
+/// The difference of every tensor is
+/// ```
+/// max |a - b| / max(max |b|, 1e-6 * the largest gradient entry of the case)
+/// ```
+/// The floor matters for what is zero in mathematics, such as the biases of attention keys.
 @Suite("Model against PyTorch")
 struct GoldenTests {
   /// Both sides compute in Float32 or better, and the reference rounds Float64 results once: sums
@@ -34,9 +40,10 @@ struct GoldenTests {
     let model = DFERC(try golden.options.modelOptions())
     #expect(Set(model.layout.parameters.map(\.name)) == golden.parameterNames)
     let run = try Self.run(golden, model: model)
-    try Self.compareLosses(run, golden, name)
-    try Self.comparePredictions(run, golden, name)
-    try Self.compareGradients(run, golden, name)
+    let comparison = try Comparison(golden, name)
+    try comparison.losses(of: run)
+    try comparison.predictions(of: run)
+    try comparison.gradients(of: run)
   }
 
   @Test(
@@ -48,8 +55,9 @@ struct GoldenTests {
     let microBatches = cut.map { $0.filter { $0 < dialogueCount } }
     let model = DFERC(try golden.options.modelOptions())
     let run = try Self.run(golden, model: model, microBatches: microBatches)
-    try Self.compareLosses(run, golden, name)
-    try Self.compareGradients(run, golden, name)
+    let comparison = try Comparison(golden, name)
+    try comparison.losses(of: run)
+    try comparison.gradients(of: run)
   }
 
   static func run(
@@ -69,52 +77,63 @@ struct GoldenTests {
       dialogues: dialogues, seed: golden.options.seed, step: golden.options.step,
       microBatches: microBatches ?? [Array(dialogues.indices)])
   }
+}
 
-  static func compareLosses(_ run: ModelRun, _ golden: GoldenCase, _ name: String) throws {
-    let expected = try GoldenCase.json(ExpectedLosses.self, golden.file.header.metadata["losses"])
-    let pairs: [(String, Double, Double)] = [
-      ("loss", run.total, expected.loss),
-      ("emotion", run.losses.emotion, expected.emotion),
-      ("contrastive_modality", run.losses.contrastiveModality, expected.contrastiveModality),
-      ("contrastive_utterance", run.losses.contrastiveUtterance, expected.contrastiveUtterance),
-      ("tcp_classification", run.losses.classification, expected.tcpClassification),
-      ("tcp_regression", run.losses.regression, expected.tcpRegression),
-      ("prototype", run.losses.prototype, expected.prototype),
-    ]
-    for (part, actual, expected) in pairs {
-      expectClose([actual], [expected], tolerance: tolerance, floor: 1e-3, "\(name) \(part)")
-    }
+/// Holds a run against the expected values of a golden file.
+private struct Comparison {
+  let golden: GoldenCase
+  let name: String
+  private let expectedGradients: [String: [Float]]
+  private let floor: Double
+
+  init(_ golden: GoldenCase, _ name: String) throws {
+    self.golden = golden
+    self.name = name
+    expectedGradients = try Dictionary(
+      uniqueKeysWithValues: golden.parameterNames.map {
+        ($0, try golden.file.floats("expected.gradient.\($0)"))
+      })
+    floor = 1e-6 * (expectedGradients.values.joined().map { abs(Double($0)) }.max() ?? 0)
   }
 
-  static func comparePredictions(_ run: ModelRun, _ golden: GoldenCase, _ name: String) throws {
+  func losses(of run: ModelRun) throws {
+    let expected = try GoldenCase.json(
+      GoldenTests.ExpectedLosses.self, golden.file.header.metadata["losses"])
+    expectSame([run.total], [expected.loss], "loss")
+    expectSame([run.losses.emotion], [expected.emotion], "emotion")
+    expectSame(
+      [run.losses.contrastiveModality], [expected.contrastiveModality], "contrastive_modality")
+    expectSame(
+      [run.losses.contrastiveUtterance], [expected.contrastiveUtterance], "contrastive_utterance")
+    expectSame([run.losses.classification], [expected.tcpClassification], "tcp_classification")
+    expectSame([run.losses.regression], [expected.tcpRegression], "tcp_regression")
+    expectSame([run.losses.prototype], [expected.prototype], "prototype")
+  }
+
+  func predictions(of run: ModelRun) throws {
     let file = golden.file
-    expectClose(
-      run.logits, try file.floats("expected.logits"), tolerance: tolerance, "\(name) logits")
-    expectClose(
-      run.consistency, try file.floats("expected.consistency"), tolerance: tolerance, floor: 1,
-      "\(name) consistency")
+    expectSame(run.logits, try file.floats("expected.logits"), "logits")
+    expectSame(run.consistency, try file.floats("expected.consistency"), "consistency")
     for (index, modality) in golden.options.modalities.enumerated() {
-      expectClose(
+      expectSame(
         run.contributions[index], try file.floats("expected.contribution.\(modality)"),
-        tolerance: tolerance, "\(name) contribution of \(modality)")
+        "contribution of \(modality)")
     }
-    expectClose(
-      run.prototypes, try file.floats("expected.prototypes"), tolerance: tolerance, floor: 1e-3,
-      "\(name) prototypes")
+    expectSame(run.prototypes, try file.floats("expected.prototypes"), "prototypes")
     #expect(try run.counts == file.integers("expected.counts"))
   }
 
-  static func compareGradients(_ run: ModelRun, _ golden: GoldenCase, _ name: String) throws {
-    var expected: [String: [Float]] = [:]
-    for parameter in run.gradients.keys {
-      expected[parameter] = try golden.file.floats("expected.gradient.\(parameter)")
-    }
-    let largest = expected.values.flatMap { $0 }.map { abs(Double($0)) }.max() ?? 0
-    // Attention key biases have gradient zero in mathematics; only the floor applies to them.
+  func gradients(of run: ModelRun) throws {
+    #expect(Set(run.gradients.keys) == Set(expectedGradients.keys))
     for (parameter, actual) in run.gradients {
-      expectClose(
-        actual, expected[parameter] ?? [], tolerance: tolerance, floor: 1e-6 * largest,
-        "\(name) gradient of \(parameter)")
+      expectSame(actual, expectedGradients[parameter] ?? [], "gradient of \(parameter)")
     }
+  }
+
+  private func expectSame<Number: BinaryFloatingPoint>(
+    _ actual: [Number], _ expected: [Number], _ part: String
+  ) {
+    expectClose(
+      actual, expected, tolerance: GoldenTests.tolerance, floor: floor, "\(name) \(part)")
   }
 }

@@ -156,18 +156,6 @@ struct ParameterTests {
       #expect(tensors[2] == [Float](repeating: 0, count: 6) && tensors[3] == [0, 0])
     }
   }
-
-  @Test("values may live in memory from elsewhere")
-  func adoptedValues() {
-    let layout = layout()
-    let buffer = FloatBuffer(count: layout.count)
-    let parameters = Parameters(layout: layout, values: buffer)
-    parameters.initialize(seed: 5)
-    #expect(parameters.values === buffer)
-    #expect(
-      Array(buffer.elements[layout.parameters[0].range])
-        == initialValues(layout, seed: 5)["first.weight"])
-  }
 }
 
 @Suite("Layers")

@@ -39,7 +39,7 @@ struct FilesTests {
   func fullDevice() throws {
     let writer = try FileWriter(path: "/dev/full")
     let error = #expect(throws: FileError.self) { try writer.write("text") }
-    #expect(error?.isOutOfSpace == true)
+    #expect(error?.code == ENOSPC && error?.isOutput == true)
     #expect(
       error?.description
         == "write /dev/full: No space left on device. "
@@ -57,6 +57,22 @@ struct FilesTests {
       #expect(throws: FileError.self) { try FileReader(path: path) }
       #expect(throws: FileError.self) { try FileSystem.readAll(path) }
       #expect(!FileSystem.exists(path))
+    }
+  }
+
+  @Test("what cannot be created is not a missing file", arguments: ["missing/file", "file/below"])
+  func cannotBeCreated(name: String) throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.write("", to: folder.path("file"))
+      let path = folder.path(name)
+      for attempt in [
+        { _ = try FileWriter(path: path) }, { try FileSystem.write("", to: path) },
+        { try FileSystem.createDirectory(path, withParents: false) },
+        { try FileSystem.rename(folder.path("file"), to: path) },
+      ] as [() throws -> Void] {
+        let error = #expect(throws: FileError.self) { try attempt() }
+        #expect(error?.isOutput == true && error?.isMissing == false)
+      }
     }
   }
 

@@ -32,13 +32,13 @@ struct PhiloxTests {
   }
 
   @Test(
-    "eight blocks at once are eight single blocks",
+    "sixteen blocks at once are sixteen single blocks",
     arguments: [0, 7, 0xFFFF_FFFC] as [UInt32], [0, 0x299F_31D0_A409_3822] as [UInt64])
-  func eightBlocks(first: UInt32, key: UInt64) {
+  func sixteenBlocks(first: UInt32, key: UInt64) {
     let shared = SIMD4<UInt32>(99, 0x85A3_08D3, 0xFFFF_FFFF, 3)
-    let firstWord = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7) &+ first
+    let firstWord = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ first
     let words = Philox.blocks(firstWord: firstWord, counter: shared, key: key)
-    for lane in 0..<8 {
+    for lane in 0..<16 {
       var counter = shared
       counter[0] = firstWord[lane]
       let block = Philox.block(counter: counter, key: key)

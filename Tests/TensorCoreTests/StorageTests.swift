@@ -97,20 +97,6 @@ struct StorageTests {
     }
   }
 
-  @Test("adopted memory is released once")
-  func adoption() {
-    let original = FloatBuffer(count: 16)
-    let releases = make.arena.store(0)
-    do {
-      let buffer = FloatBuffer(adopting: original.pointer, count: 16) { _ in releases.pointee += 1 }
-      buffer.pointer[3] = 2
-      #expect(buffer.count == 16)
-      withExtendedLifetime(buffer) { #expect(releases.pointee == 0) }
-    }
-    #expect(releases.pointee == 1)
-    withExtendedLifetime(original) { #expect(original.pointer[3] == 2) }
-  }
-
   @Test("rows are views")
   func rows() {
     let tensor = make.tensor((0..<12).map(Float.init), rows: 4, columns: 3)

@@ -34,6 +34,9 @@ public enum Attention {
     _ q: Tensor, _ k: Tensor, _ v: Tensor, groups: RowGroups, headCount: Int,
     weights: UnsafeMutablePointer<Float>, into y: Tensor
   ) {
+    precondition(
+      q.hasShape(of: k) && q.hasShape(of: v) && q.hasShape(of: y), "shapes differ")
+    precondition(q.columns % headCount == 0, "\(headCount) heads do not divide \(q.columns)")
     let headWidth = q.columns / headCount
     let scale = 1 / Float(headWidth).squareRoot()
     forEachBlock(groups, headCount, weights) { rows, head, p in

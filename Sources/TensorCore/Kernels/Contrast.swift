@@ -51,8 +51,16 @@ public struct Contrast: BitwiseCopyable {
     positives == .sameModality ? utterances - 1 : modalityCount - 1
   }
 
-  private func isPositive(_ i: Int, _ j: Int, utterances: Int) -> Bool {
-    positives == .sameModality ? i / utterances == j / utterances : i % utterances == j % utterances
+  /// Calls `body` for the positives of an anchor in ascending order.
+  @inline(__always)
+  private func forEachPositive(of anchor: Int, utterances: Int, _ body: (Int) -> Void) {
+    let isRow = positives == .sameModality
+    let step = isRow ? 1 : utterances
+    var other = isRow ? anchor / utterances * utterances : anchor % utterances
+    for _ in 0...positiveCount(utterances: utterances) {
+      if other != anchor { body(other) }
+      other &+= step
+    }
   }
 
   /// Brings the rows of one dialogue together and divides each by its norm.
@@ -93,10 +101,7 @@ public struct Contrast: BitwiseCopyable {
     for anchor in 0..<count {
       let logits = cosines.row(anchor)
       var attraction = 0.0
-      for other in 0..<count
-      where other != anchor && isPositive(anchor, other, utterances: utterances) {
-        attraction += Double(logits[other])
-      }
+      forEachPositive(of: anchor, utterances: utterances) { attraction += Double(logits[$0]) }
       let scale = averagesPositives ? 1 / Double(positiveCount) : 1
       let denominator = exponentiate(logits, count: count, anchor: anchor)
       sum +=
@@ -134,10 +139,7 @@ public struct Contrast: BitwiseCopyable {
       (SIMD8(row + start, length: length) * repulsion).store(row + start, length: length)
     }
     let attraction = scale / temperature
-    for other in 0..<count
-    where other != anchor && isPositive(anchor, other, utterances: utterances) {
-      row[other] -= attraction
-    }
+    forEachPositive(of: anchor, utterances: utterances) { row[$0] -= attraction }
   }
 
   /// The gradient of each row of a dialogue, handed to `receive` as (modality, row, gradient).

@@ -58,17 +58,18 @@ public struct Dropout: BitwiseCopyable, Sendable {
     let counter = SIMD4(0, UInt32(truncatingIfNeeded: dialogue), randomness.step, layer)
     var block: UInt32 = 0
     var element = 0
-    while element &+ 32 <= elements.count {
-      let firstWord = SIMD8<UInt32>(0, 1, 2, 3, 4, 5, 6, 7) &+ block
+    let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    while element &+ 64 <= elements.count {
+      let firstWord = lanes &+ block
       let words = Philox.blocks(firstWord: firstWord, counter: counter, key: randomness.seed)
-      for lane in 0..<8 {
+      for lane in 0..<16 {
         let four = SIMD4(words.0[lane], words.1[lane], words.2[lane], words.3[lane])
         let mask = Self.mask(four, randomness)
         UnsafeMutableRawPointer(target + element + 4 * lane)
           .storeBytes(of: mask, as: SIMD4<Float>.self)
       }
-      element &+= 32
-      block &+= 8
+      element &+= 64
+      block &+= 16
     }
     fillTail(elements, from: element, counter: counter, randomness)
   }

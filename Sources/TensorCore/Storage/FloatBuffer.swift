@@ -7,7 +7,6 @@ public final class FloatBuffer: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Float>
   /// The number of floats.
   public let count: Int
-  private let release: (UnsafeMutablePointer<Float>) -> Void
 
   /// The alignment of every buffer in bytes: one cache line, and a multiple of every vector.
   public static let alignment = 64
@@ -19,29 +18,10 @@ public final class FloatBuffer: @unchecked Sendable {
     pointer = bytes.bindMemory(to: Float.self, capacity: count)
     pointer.initialize(repeating: 0, count: count)
     self.count = count
-    release = { UnsafeMutableRawPointer($0).deallocate() }
-  }
-
-  /// Wraps memory that was allocated elsewhere, such as a window shared by the ranks of a node.
-  ///
-  /// - Parameters:
-  ///   - pointer: the first of `count` initialised floats, aligned to ``alignment`` bytes.
-  ///   - count: the number of floats.
-  ///   - release: called once when the buffer is no longer used.
-  public init(
-    adopting pointer: UnsafeMutablePointer<Float>, count: Int,
-    release: @escaping (UnsafeMutablePointer<Float>) -> Void
-  ) {
-    precondition(
-      UInt(bitPattern: pointer) % UInt(Self.alignment) == 0, "memory is not aligned to a cache line"
-    )
-    self.pointer = pointer
-    self.count = count
-    self.release = release
   }
 
   deinit {
-    release(pointer)
+    UnsafeMutableRawPointer(pointer).deallocate()
   }
 
   /// All elements.

@@ -3,26 +3,26 @@
 extension SIMD8<Float> {
   /// Eight floats from memory of any alignment.
   @inline(__always)
-  init(loading pointer: UnsafePointer<Float>) {
+  package init(loading pointer: UnsafePointer<Float>) {
     self = UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
   }
 
   /// The first `count` floats from memory, the others zero.
   @inline(__always)
-  init(loading pointer: UnsafePointer<Float>, count: Int) {
+  package init(loading pointer: UnsafePointer<Float>, count: Int) {
     self = SIMD8(repeating: 0)
     for lane in 0..<count { self[lane] = pointer[lane] }
   }
 
   /// Writes eight floats to memory of any alignment.
   @inline(__always)
-  func store(to pointer: UnsafeMutablePointer<Float>) {
+  package func store(to pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: SIMD8<Float>.self)
   }
 
   /// Writes the first `count` lanes to memory.
   @inline(__always)
-  func store(to pointer: UnsafeMutablePointer<Float>, count: Int) {
+  package func store(to pointer: UnsafeMutablePointer<Float>, count: Int) {
     for lane in 0..<count { pointer[lane] = self[lane] }
   }
 
