@@ -2,19 +2,6 @@ import Foundation
 import TensorCore
 
 extension Checkpoint {
-  /// Whether there is a tensor of a name.
-  public func contains(_ name: String) -> Bool { tensors.entry(name) != nil }
-
-  /// A tensor as `Float`, row-major.
-  ///
-  /// - Parameters:
-  ///   - name: the tensor's name.
-  ///   - shape: the shape it must have.
-  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
-  public func floats(_ name: String, shape: [Int]) throws(CheckpointError) -> [Float] {
-    try read(name, shape) { try tensors.floats(name) }
-  }
-
   /// Copies a tensor as `Float`, row-major.
   ///
   /// - Parameters:
@@ -64,13 +51,6 @@ extension Checkpoint {
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number.
   public func integer(_ key: String) throws(CheckpointError) -> Int {
     try value(key, "a whole number") { Int($0) }
-  }
-
-  /// A number of the metadata; it has the very bits that were written.
-  ///
-  /// - Throws: `CheckpointError` if there is no such key, or its value is not a number.
-  public func number(_ key: String) throws(CheckpointError) -> Double {
-    try value(key, "a number") { Double($0) }
   }
 
   /// A list of strings of the metadata.

@@ -28,9 +28,6 @@ public struct CheckpointDraft: Sendable {
   /// Sets a whole number, which `Checkpoint.integer(_:)` reads.
   public mutating func set(_ key: String, integer: Int) { metadata[key] = String(integer) }
 
-  /// Sets a number, which `Checkpoint.number(_:)` reads with the same bits.
-  public mutating func set(_ key: String, number: Double) { metadata[key] = "\(number)" }
-
   /// Sets a list of strings, which `Checkpoint.list(_:)` reads; it is stored as a JSON array.
   public mutating func set(_ key: String, list: [String]) {
     // Strings always have a JSON form.

@@ -1,4 +1,5 @@
 import MPIKit
+import TensorCore
 
 /// The collective of a job that `mpirun` started.
 ///
@@ -119,8 +120,10 @@ public final class MPICollective: Collective {
       return SynchronizedBuffer(count: count)
     }
     let bytes = count * MemoryLayout<Float>.stride
+    // A folder that cannot be looked at has no room; the warning below names it.
+    let free = (try? FileSystem.freeBytes(at: windowDirectory)) ?? 0
     let window = try SharedMemoryWindow.allocate(
-      bytesPerRank: bytes, on: layout.node, directory: windowDirectory)
+      bytesPerRank: bytes, on: layout.node, freeBytes: free)
     // One node without room makes all nodes go by messages: they must take the same path.
     guard try whole.allReduce(value: Int64(window == nil ? 0 : 1), .minimum) == 1, let window
     else {

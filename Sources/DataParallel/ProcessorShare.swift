@@ -29,6 +29,12 @@ public struct ProcessorShare: Sendable, Equatable {
   /// Where ``threads`` comes from.
   public let source: ThreadSource
 
+  /// Whether a launcher such as `mpirun` started this rank.
+  public let isLaunched: Bool
+
+  /// More threads than any node has cores.
+  public static let largestThreadCount = 1024
+
   /// What decided the number of threads.
   public enum ThreadSource: Sendable, Equatable {
     /// `--threads`.
@@ -77,8 +83,9 @@ public struct ProcessorShare: Sendable, Equatable {
     coresTogether = overlapping.reduce(own) { $0.union($1) }.count
     let fair = max(1, coresInMask / overlappingRanks)
     let fromEnvironment = variables["OPENBLAS_NUM_THREADS"].flatMap(Int.init)
-      .flatMap { $0 > 0 ? $0 : nil }
+      .flatMap { $0 > 0 ? min($0, Self.largestThreadCount) : nil }
     self.threads = threads ?? fromEnvironment ?? fair
+    isLaunched = Launcher.isPresent(in: variables)
     source = threads != nil ? .option : fromEnvironment != nil ? .environment : .cores
   }
 
@@ -90,34 +97,10 @@ public struct ProcessorShare: Sendable, Equatable {
       + "\(Self.count(threads, "thread")) a rank"
   }
 
-  private static func count(_ count: Int, _ noun: String) -> String {
+  static func count(_ count: Int, _ noun: String) -> String {
     "\(count) \(noun)\(count == 1 ? "" : "s")"
   }
 
-  /// What is wrong with the share, each with its cure.
-  public var warnings: [String] {
-    var warnings: [String] = []
-    if threads > coresInMask {
-      warnings.append(
-        "\(Self.count(threads, "thread")) a rank must share \(Self.count(coresInMask, "core")), "
-          + "the only ones that the rank is allowed. Start with `mpirun --map-by slot:PE=\(threads) --bind-to core`, or --bind-to none."
-      )
-    }
-    if threads * overlappingRanks > coresTogether {
-      let fair = coresTogether / overlappingRanks
-      warnings.append(
-        "\(overlappingRanks) ranks with \(Self.count(threads, "thread")) each share "
-          + "\(Self.count(coresTogether, "core")). "
-          + (fair > 0 ? "Set --threads \(fair)." : "Start at most \(coresTogether) ranks here."))
-    }
-    if let quota = node.quota, Double(threads * ranksOnNode) > quota {
-      warnings.append(
-        "the container may use \(quota) cores, but \(Self.count(ranksOnNode, "rank")) with "
-          + "\(Self.count(threads, "thread")) each want more. Raise its CPU limit, or start fewer "
-          + "ranks or threads.")
-    }
-    return warnings
-  }
 }
 
 extension ProcessorShare {

@@ -65,6 +65,16 @@ public struct Dataset: Sendable {
     source = .synthetic(corpus)
   }
 
+  /// The splits that the dataset has; `evaluate` and `predict` need only one of them.
+  ///
+  /// - Throws: `FileError` if the storage fails.
+  public func splitNames() throws(FileError) -> [SplitName] {
+    switch source {
+    case .folder(let reader): try reader.splitNames()
+    case .synthetic: SplitName.allCases
+    }
+  }
+
   /// Reads or makes a split and checks it completely.
   ///
   /// Every call does the whole work again; keep the result.

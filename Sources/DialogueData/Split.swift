@@ -52,9 +52,6 @@ public final class Split: Sendable {
   private let features: [Modality: FeatureTable]
   private let indexOfID: [String: Int]
 
-  /// Whether every utterance has a label.
-  public var isLabelled: Bool { !labels.contains(Self.unlabelled) }
-
   /// Puts a split together from checked parts.
   init(
     name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: FeatureTable],

@@ -61,27 +61,6 @@ extension Communicator {
     return value
   }
 
-  /// Starts ``allReduce(_:_:)`` and returns at once.
-  ///
-  /// Every rank must start it in the same order; it never blocks (`MPI_Iallreduce`, MPI 3.1,
-  /// section 5.12.7). The buffer must live, untouched, until the requests are done. Open MPI moves
-  /// data only while the program is inside an MPI call.
-  public func startAllReduce<Scalar: MPIScalar>(
-    _ buffer: UnsafeMutableBufferPointer<Scalar>, _ reduction: MPIReduction,
-    in requests: RequestSet
-  ) throws(MPIError) {
-    for chunk in chunks(of: buffer.count) {
-      let part = UnsafeMutableBufferPointer(rebasing: buffer[chunk])
-      var request: MPI_Request?
-      try mpiCheck(
-        "MPI_Iallreduce",
-        MPI_Iallreduce(
-          cmpi_in_place(), part.baseAddress, Int32(part.count), Scalar.mpiDatatype.handle,
-          reduction.handle, handle, &request))
-      requests.add(request)
-    }
-  }
-
   /// Starts ``barrier()`` and returns at once.
   ///
   /// Every rank must start it in the same order; it never blocks (`MPI_Ibarrier`, MPI 3.1, section

@@ -14,8 +14,7 @@ extension Communicator {
     precondition(
       whole.count == part.count * size, "\(whole.count) elements for \(size) x \(part.count)")
     if part.count > chunkLimit {
-      let counts = [Int](repeating: part.count, count: size)
-      return try allGatherByBroadcasts(part, counts: counts, into: whole)
+      return try allGatherByBroadcasts(part, into: whole)
     }
     try napUntilAllCome()
     let type = Scalar.mpiDatatype.handle
@@ -37,31 +36,6 @@ extension Communicator {
       }
     }
     return whole
-  }
-
-  /// Collects a part of any length from every rank, ordered by rank, on all ranks.
-  ///
-  /// Collective (`MPI_Allgatherv`, MPI 3.1, section 5.7).
-  ///
-  /// - Parameters:
-  ///   - part: `counts[rank]` elements, outside of `whole`.
-  ///   - counts: The length of each rank's part, the same list everywhere.
-  ///   - whole: As many elements as `counts` sums to.
-  public func allGather<Scalar: MPIScalar>(
-    _ part: UnsafeBufferPointer<Scalar>, counts: [Int],
-    into whole: UnsafeMutableBufferPointer<Scalar>
-  ) throws(MPIError) {
-    checkParts(part.count, counts, whole.count)
-    guard whole.count <= chunkLimit else {
-      return try allGatherByBroadcasts(part, counts: counts, into: whole)
-    }
-    try napUntilAllCome()
-    let type = Scalar.mpiDatatype.handle
-    try mpiCheck(
-      "MPI_Allgatherv",
-      MPI_Allgatherv(
-        part.baseAddress, Int32(part.count), type, whole.baseAddress, counts.map(Int32.init),
-        startsOfParts(counts).map(Int32.init), type, handle))
   }
 
   /// Collects a part of any length from every rank, ordered by rank, on the root alone.
@@ -89,48 +63,13 @@ extension Communicator {
         startsOfParts(counts).map(Int32.init), type, Int32(root), handle))
   }
 
-  /// Reduces the buffers of all ranks and leaves each rank its slice of the result.
-  ///
-  /// Collective (`MPI_Reduce_scatter`, MPI 3.1, section 5.10.2). The library chooses the order of
-  /// a floating-point sum.
-  ///
-  /// - Parameters:
-  ///   - whole: As many elements as `counts` sums to.
-  ///   - counts: The length of each rank's slice, the same list everywhere.
-  ///   - slice: `counts[rank]` elements, outside of `whole`.
-  public func reduceScatter<Scalar: MPIScalar>(
-    _ whole: UnsafeBufferPointer<Scalar>, counts: [Int],
-    into slice: UnsafeMutableBufferPointer<Scalar>, _ reduction: MPIReduction
-  ) throws(MPIError) {
-    checkParts(slice.count, counts, whole.count)
-    try napUntilAllCome()
-    let type = Scalar.mpiDatatype.handle
-    if whole.count <= chunkLimit {
-      return try mpiCheck(
-        "MPI_Reduce_scatter",
-        MPI_Reduce_scatter(
-          whole.baseAddress, slice.baseAddress, counts.map(Int32.init), type, reduction.handle,
-          handle))
-    }
-    for (root, start) in startsOfParts(counts).enumerated() {
-      for chunk in chunks(of: counts[root]) {
-        let source = whole.baseAddress.map { $0 + start + chunk.lowerBound }
-        let target = rank == root ? slice.baseAddress.map { $0 + chunk.lowerBound } : nil
-        try mpiCheck(
-          "MPI_Reduce",
-          MPI_Reduce(
-            source, target, Int32(chunk.count), type, reduction.handle, Int32(root), handle))
-      }
-    }
-  }
-
   // MPI 3.1 gives displacements 32 bits too, so a large result is filled one rank after the other.
   private func allGatherByBroadcasts<Scalar: MPIScalar>(
-    _ part: UnsafeBufferPointer<Scalar>, counts: [Int],
-    into whole: UnsafeMutableBufferPointer<Scalar>
+    _ part: UnsafeBufferPointer<Scalar>, into whole: UnsafeMutableBufferPointer<Scalar>
   ) throws(MPIError) {
-    for (root, start) in startsOfParts(counts).enumerated() {
-      let target = UnsafeMutableBufferPointer(rebasing: whole[start..<start + counts[root]])
+    for root in 0..<size {
+      let start = root * part.count
+      let target = UnsafeMutableBufferPointer(rebasing: whole[start..<start + part.count])
       if rank == root { _ = target.update(fromContentsOf: part) }
       try broadcast(target, from: root)
     }

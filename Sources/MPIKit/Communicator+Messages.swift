@@ -4,7 +4,7 @@ extension Communicator {
   /// Sends a buffer to one rank, which must ``receive(_:from:tag:)`` the same count.
   ///
   /// May block until the receiver has come (`MPI_Send`, MPI 3.1, section 3.2.1), so two ranks that
-  /// swap buffers call ``exchange(_:with:receiving:tag:)``.
+  /// swap buffers start their messages instead.
   public func send<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32
   ) throws(MPIError) {
@@ -21,20 +21,6 @@ extension Communicator {
   ) throws(MPIError) {
     let requests = RequestSet(isNapping: isNapping)
     try startReceive(buffer, from: source, tag: tag, in: requests)
-    try requests.wait()
-  }
-
-  /// Sends one buffer to a rank and receives another from it.
-  ///
-  /// Both ranks must call it; it blocks until both buffers have arrived (as `MPI_Sendrecv`, MPI
-  /// 3.1, section 3.10).
-  public func exchange<Scalar: MPIScalar>(
-    _ outgoing: UnsafeBufferPointer<Scalar>, with partner: Int,
-    receiving incoming: UnsafeMutableBufferPointer<Scalar>, tag: Int32
-  ) throws(MPIError) {
-    let requests = RequestSet(isNapping: isNapping)
-    try startReceive(incoming, from: partner, tag: tag, in: requests)
-    try startSend(outgoing, to: partner, tag: tag, in: requests)
     try requests.wait()
   }
 

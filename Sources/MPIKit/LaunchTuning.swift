@@ -12,10 +12,10 @@ struct LaunchTuning {
   private static let yield = "OMPI_MCA_mpi_yield_when_idle"
   private static let singleCopy = "OMPI_MCA_btl_vader_single_copy_mechanism"
 
-  /// Judges by the facts of this machine.
-  init(variables: [String: String]) {
+  /// Judges by the facts of this process.
+  init(variables: [String: String], node: NodeProcessors) {
     self.init(
-      variables: variables, mask: ProcessorMask.ofThisProcess(), node: .ofThisNode(),
+      variables: variables, mask: ProcessorMask.ofThisProcess(), node: node,
       canReadMemory: cmpi_can_read_process_memory() != 0)
   }
 

@@ -34,25 +34,27 @@ public struct MPIEnvironment: Sendable {
   /// - Parameters:
   ///   - level: The thread level to ask for.
   ///   - variables: The environment variables by which ``LaunchTuning`` judges.
+  ///   - node: The cores by which it judges; a control group's limit is not known to the default.
   public static func initialize(
     requesting level: MPIThreadLevel = .multiple,
-    variables: [String: String] = ProcessInfo.processInfo.environment
+    variables: [String: String] = ProcessInfo.processInfo.environment,
+    node: NodeProcessors = .countedByTheSystem()
   ) throws(MPIError) -> MPIEnvironment {
     let result = isStarting.withLock { _ in
-      Result { () throws(MPIError) in try start(level, variables) }
+      Result { () throws(MPIError) in try start(level, variables, node) }
     }
     return try result.get()
   }
 
   private static func start(
-    _ level: MPIThreadLevel, _ variables: [String: String]
+    _ level: MPIThreadLevel, _ variables: [String: String], _ node: NodeProcessors
   ) throws(MPIError) -> MPIEnvironment {
     precondition(!isFinalized, "MPI cannot be started again after it was finalized")
     var granted: Int32 = 0
     if isInitialized {
       try mpiCheck("MPI_Query_thread", MPI_Query_thread(&granted))
     } else {
-      LaunchTuning(variables: variables).apply()
+      LaunchTuning(variables: variables, node: node).apply()
       try mpiCheck("MPI_Init_thread", MPI_Init_thread(nil, nil, level.rawValue, &granted))
     }
     for communicator in [cmpi_comm_world(), cmpi_comm_self()] {
@@ -86,14 +88,19 @@ public struct MPIEnvironment: Sendable {
   }
 
   /// Whether MPI was started in this process.
-  public static var isInitialized: Bool {
-    var flag: Int32 = 0
-    return MPI_Initialized(&flag) == MPI_SUCCESS && flag != 0
-  }
+  public static var isInitialized: Bool { isSet("MPI_Initialized") { MPI_Initialized($0) } }
 
   /// Whether MPI was ended in this process.
-  public static var isFinalized: Bool {
+  public static var isFinalized: Bool { isSet("MPI_Finalized") { MPI_Finalized($0) } }
+
+  /// Asks one of the two functions that answer at any time (MPI 3.1, section 8.7).
+  ///
+  /// A library that cannot even answer them is not one that runs.
+  private static func isSet(
+    _ function: StaticString, _ call: (UnsafeMutablePointer<Int32>) -> Int32
+  ) -> Bool {
     var flag: Int32 = 0
-    return MPI_Finalized(&flag) == MPI_SUCCESS && flag != 0
+    do throws(MPIError) { try mpiCheck(function, call(&flag)) } catch { return false }
+    return flag != 0
   }
 }

@@ -63,54 +63,9 @@ public struct NodeProcessors: Sendable, Equatable {
     self.quota = quota
   }
 
-  /// Reads the facts of this machine.
-  public static func ofThisNode() -> NodeProcessors {
-    let online = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    return NodeProcessors(
-      online: online, physical: countPhysical(), quota: controlGroupQuota())
-  }
-
-  /// Counts the different lists of sibling threads in the kernel's topology folder.
-  private static func countPhysical() -> Int? {
-    let configured = max(0, sysconf(Int32(_SC_NPROCESSORS_CONF)))
-    let siblings = (0..<configured).compactMap { core in
-      kernelText("/sys/devices/system/cpu/cpu\(core)/topology/thread_siblings_list")
-    }
-    return siblings.isEmpty ? nil : Set(siblings).count
-  }
-
-  /// The smallest `cpu.max` on the way from this process's control group (version 2) to the root.
-  private static func controlGroupQuota() -> Double? {
-    guard
-      let line = kernelText("/proc/self/cgroup")?.split(separator: "\n")
-        .first(where: { $0.hasPrefix("0::") })
-    else { return nil }
-    var names = line.dropFirst(3).split(separator: "/")
-    var quota: Double?
-    while true {
-      let path = (["/sys/fs/cgroup"] + names.map(String.init) + ["cpu.max"])
-      if let text = kernelText(path.joined(separator: "/")), let cores = coresOfQuota(text) {
-        quota = min(cores, quota ?? cores)
-      }
-      if names.popLast() == nil { return quota }
-    }
-  }
-
-  /// Reads `cpu.max`: microseconds of processor time, or `max`, and the period they are for.
-  static func coresOfQuota(_ text: String) -> Double? {
-    let fields = text.split { $0 == " " || $0 == "\n" }.map { Double($0) }
-    guard fields.count == 2, let time = fields[0], let period = fields[1], period > 0 else {
-      return nil
-    }
-    return time / period
-  }
-
-  /// The text of a kernel file of up to 4 KiB, or nil where it cannot be read.
-  private static func kernelText(_ path: String) -> String? {
-    guard let file = fopen(path, "r") else { return nil }
-    defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes[..<count], as: UTF8.self)
+  /// The cores of this machine as the system counts them (`sysconf`), without what only files of
+  /// the kernel tell.
+  public static func countedByTheSystem() -> NodeProcessors {
+    NodeProcessors(online: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
   }
 }

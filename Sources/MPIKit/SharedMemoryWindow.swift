@@ -28,13 +28,13 @@ public final class SharedMemoryWindow: @unchecked Sendable {
   ///   - bytesPerRank: The length of each rank's part, the same everywhere.
   ///   - node: A communicator whose ranks are all on this node, for instance
   ///     ``Communicator/splitByNode()``.
-  ///   - directory: Where the library keeps its backing file.
+  ///   - freeBytes: What is free in ``backingDirectory``, as this rank sees it.
   public static func allocate(
-    bytesPerRank: Int, on node: Communicator, directory: String = backingDirectory
+    bytesPerRank: Int, on node: Communicator, freeBytes: Int
   ) throws(MPIError) -> SharedMemoryWindow? {
     let bytes = max(1, (bytesPerRank + pageBytes - 1) / pageBytes) * pageBytes
     // A tenth more, and some for the library's own segments.
-    let fits = freeBytes(in: directory) >= (bytes + pageBytes) * node.size / 10 * 11 + (4 << 20)
+    let fits = freeBytes >= (bytes + pageBytes) * node.size / 10 * 11 + (4 << 20)
     guard try node.allReduce(value: Int64(fits ? 1 : 0), .minimum) == 1 else { return nil }
     return try SharedMemoryWindow(bytesPerRank: bytes, on: node)
   }
@@ -104,15 +104,5 @@ public final class SharedMemoryWindow: @unchecked Sendable {
   public static var backingDirectory: String {
     guard let value = getenv("OMPI_MCA_osc_sm_backing_directory") else { return "/dev/shm" }
     return String(cString: value)
-  }
-
-  /// The bytes that the file system of a folder still has for us, 0 where there is no such folder.
-  private static func freeBytes(in directory: String) -> Int {
-    var facts = statvfs()
-    guard statvfs(directory, &facts) == 0 else { return 0 }
-    return Int(
-      clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(
-        by: UInt64(facts.f_frsize)
-      ).partialValue)
   }
 }

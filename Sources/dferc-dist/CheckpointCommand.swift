@@ -70,5 +70,7 @@ struct ExportCommand: SingleRankCommand {
 
   var request: CheckpointRequest { .export(file: file, output: output) }
 
+  func validate() throws { try requirePath(output, "--output") }
+
   func run() throws { try Commands.checkpoint(request) }
 }

@@ -38,6 +38,8 @@ struct SynthesizeCommand: SingleRankCommand {
     SynthesizeRequest(output: output, seed: seed, scale: scale, isHalf: half)
   }
 
+  func validate() throws { try requirePath(output, "--output") }
+
   func run() throws { try Commands.synthesize(request) }
 }
 

@@ -36,9 +36,16 @@ struct BenchCommand: ParsableCommand {
   }
 
   func validate() throws {
-    try requirePositive(dialogues, "--dialogues")
-    try requirePositive(steps, "--steps")
-    guard warmup >= 0 else { throw ValidationError("--warmup must be 0 or more, not \(warmup).") }
+    let limit = RequestLimits.benchDialogues
+    try requireCount(dialogues, "--dialogues", upTo: limit)
+    try requireCount(steps, "--steps", upTo: limit)
+    try requireCount(warmup, "--warmup", from: 0, upTo: limit)
+    let total = dialogues * (steps + warmup)
+    guard total <= limit else {
+      throw ValidationError(
+        "--dialogues times the steps, --warmup included, makes \(total) dialogues in memory; "
+          + "\(limit) is the most.")
+    }
   }
 
   func run() throws { try Commands.bench(request) }

@@ -76,5 +76,7 @@ struct PredictCommand: ParsableCommand {
       threads: threading.threads)
   }
 
+  func validate() throws { try requirePath(output, "--output") }
+
   func run() throws { try Commands.predict(request) }
 }

@@ -14,7 +14,7 @@ struct ThreadArguments: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    try requirePositive(threads, "--threads")
+    try requireCount(threads, "--threads", upTo: RequestLimits.threads)
   }
 }
 
@@ -57,8 +57,14 @@ extension ConfigurationOverride: ExpressibleByArgument {
 
 extension SplitName: ExpressibleByArgument {}
 
-/// Refuses counts that are not positive, before anything is started.
-func requirePositive(_ count: Int?, _ flag: String) throws {
-  guard let count, count < 1 else { return }
-  throw ValidationError("\(flag) must be 1 or more, not \(count).")
+/// Refuses counts that are out of range, before anything is started.
+func requireCount(_ count: Int?, _ flag: String, from least: Int = 1, upTo most: Int) throws {
+  guard let count, !(least...most).contains(count) else { return }
+  throw ValidationError("\(flag) must be from \(least) to \(most), not \(count).")
+}
+
+/// Refuses an empty path, which a shell makes of a variable that is not set.
+func requirePath(_ path: String?, _ flag: String) throws {
+  guard path?.isEmpty == true else { return }
+  throw ValidationError("\(flag) must name a path; it is empty.")
 }

@@ -63,6 +63,7 @@ struct StepCommand: ParsableCommand {
   }
 
   func validate() throws {
+    try requirePath(output, "--output")
     if ids.contains("") {
       throw ValidationError("--dialogues has an empty id in \"\(dialogues)\".")
     }

@@ -56,5 +56,7 @@ struct TrainCommand: ParsableCommand {
       isFastDevelopmentRun: fastDevRun, logsSamples: logSamples, threads: threading.threads)
   }
 
+  func validate() throws { try requirePath(output, "--output") }
+
   func run() throws { try Commands.train(request) }
 }

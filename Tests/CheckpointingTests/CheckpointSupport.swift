@@ -11,7 +11,7 @@ func sampleDraft(seed: Int = 0) -> CheckpointDraft {
   draft.add("prototype_sums", [1.0 / 3, -1e300, Double(seed)], shape: [3])
   draft.add("counts", [1, -2, 1 << 62] as [Int64], shape: [3])
   draft.set("step", integer: seed)
-  draft.set("best", number: 0.1 + 0.2)
+  draft.set("best", text: "0.5")
   draft.set("emotions", list: ["neutral", "joy, \"great\"", "é"])
   draft.set("config", text: "data:\n  path: x\n")
   return draft

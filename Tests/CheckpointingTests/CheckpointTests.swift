@@ -48,7 +48,7 @@ struct CheckpointTests {
     try withTemporaryFolder { folder in
       let checkpoint = try Self.read(frame(of: sampleDraft(seed: 5)), in: folder)
       let weights = (0..<12).map { Float($0 + 5) / 7 - 0.5 }
-      #expect(try checkpoint.floats("classifier.weight", shape: [3, 4]) == weights)
+      #expect(try checkpoint.tensors.floats("classifier.weight") == weights)
       #expect(try checkpoint.doubles("prototype_sums", shape: [3]) == [1.0 / 3, -1e300, 5])
       #expect(try checkpoint.integers("counts", shape: [3]) == [1, -2, 1 << 62])
       var bias = [Float](repeating: 0, count: 3)
@@ -57,12 +57,11 @@ struct CheckpointTests {
       }
       #expect(bias == [5, 5, 5])
       #expect(try checkpoint.integer("step") == 5)
-      #expect(try checkpoint.number("best") == 0.1 + 0.2)
+      #expect(try checkpoint.text("best") == "0.5")
       #expect(try checkpoint.list("emotions") == ["neutral", "joy, \"great\"", "é"])
       #expect(try checkpoint.text("config") == "data:\n  path: x\n")
       #expect(try checkpoint.text("format") == "dferc-checkpoint")
       #expect(try checkpoint.text("version") == "1")
-      #expect(checkpoint.contains("counts") && !checkpoint.contains("none"))
     }
   }
 
@@ -85,19 +84,8 @@ struct CheckpointTests {
     let bytes = Array(try #require(Data(base64Encoded: Self.goldenFrame)))
     try withTemporaryFolder { folder in
       let checkpoint = try Self.read(bytes, in: folder)
-      #expect(try checkpoint.floats("classifier.bias", shape: [3]) == [7, 7, 7])
+      #expect(try checkpoint.tensors.floats("classifier.bias") == [7, 7, 7])
       #expect(try checkpoint.integer("step") == 7)
-    }
-  }
-
-  @Test(
-    "numbers keep their bits in the metadata", arguments: [0.1, -0.0, 0x1p-1074, .infinity, 1e22])
-  func numbers(value: Double) throws {
-    var draft = CheckpointDraft()
-    draft.set("value", number: value)
-    try withTemporaryFolder { folder in
-      let found = try Self.read(frame(of: draft), in: folder).number("value")
-      #expect(found.bitPattern == value.bitPattern)
     }
   }
 
@@ -216,20 +204,17 @@ struct CheckpointTests {
         #expect(error?.kind == .mismatch && error?.place == place && error?.reason == reason)
       }
       expect("tensor none", "it is not there") {
-        _ = try checkpoint.floats("none", shape: [1])
+        _ = try checkpoint.doubles("none", shape: [1])
       }
       expect("tensor counts", "its shape is [3], but [4] is needed") {
         _ = try checkpoint.integers("counts", shape: [4])
       }
       expect("tensor counts", "its type is I64, but F32, F16, BF16 or F64 is needed") {
-        _ = try checkpoint.floats("counts", shape: [3])
+        _ = try checkpoint.doubles("counts", shape: [3])
       }
       expect("metadata none", "it is not there") { _ = try checkpoint.text("none") }
-      expect("metadata best", "it is \"0.30000000000000004\", not a whole number") {
+      expect("metadata best", "it is \"0.5\", not a whole number") {
         _ = try checkpoint.integer("best")
-      }
-      expect("metadata format", "it is \"dferc-checkpoint\", not a number") {
-        _ = try checkpoint.number("format")
       }
       expect("metadata step", "it is \"0\", not a list of strings") {
         _ = try checkpoint.list("step")

@@ -33,6 +33,7 @@ struct ExitStatusTests {
     (Unforeseen(), 70),
     (FileError(path: "p", operation: "write", code: ENOSPC), 74),
     (FileError(path: "p", operation: "open", code: EACCES), 74),
+    (FileError(path: "p", operation: "open", code: ENOENT, isOutput: true), 74),
     (checkpoint(.storage), 74),
     (training(.folderInUse), 74),
     (training(.stopped), 75),

@@ -102,6 +102,12 @@ struct ParsingTests {
       ["data", "validate"], ["data", "validate", "d", "--data", "d"], ["data", "synthesize"],
       ["bench", "--dialogues", "0"], ["bench", "--steps", "0"], ["bench", "--warmup", "-1"],
       ["checkpoint", "export", "f"], ["config", "print", "--threads", "2"],
+      ["--threads", "100000000"], ["bench", "--dialogues", "9223372036854775807"],
+      ["bench", "--steps", "9223372036854775807"], ["bench", "--warmup", "9223372036854775807"],
+      ["bench", "--dialogues", "60000", "--steps", "60000"], ["train", "--output", ""],
+      ["predict", "--checkpoint", "c", "--data", "d", "--output", ""],
+      ["step", "--config", "c", "--data", "d", "--dialogues", "a", "--output", ""],
+      ["checkpoint", "export", "f", "--output", ""], ["data", "synthesize", "--output", ""],
     ])
   func usageErrors(arguments: [String]) {
     let error = #expect(throws: (any Error).self) { _ = try DFERCDist.parseAsRoot(arguments) }

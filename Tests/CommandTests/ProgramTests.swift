@@ -76,6 +76,14 @@ struct ProgramTests {
       #expect(first.status == 0 && first.output == second.output)
       #expect(checked.status == 0 && checked.output == first.output)
       #expect(checked.output.contains("everything is in order\n"))
+      for name in ["train", "validation"] {
+        try FileSystem.remove(folder.path("b/\(name).jsonl"))
+      }
+      let partial = try Program("data", "validate", folder.path("b"))
+      #expect(partial.status == 0, "\(partial.errors)")
+      #expect(partial.output.contains("; there is no train and no validation split, which train"))
+      try FileSystem.remove(folder.path("b/test.jsonl"))
+      #expect(try Program("data", "validate", folder.path("b")).status == 66)
       let again = try Program("data", "synthesize", "--output", folder.path("a"))
       #expect(again.status == 65 && again.errors.contains("holds a dataset already"))
       let tooLarge = try Program(
@@ -103,6 +111,7 @@ struct CheckpointCommandTests {
       draft.set("step", integer: step)
       draft.set("config", text: RunConfiguration().yaml)
       draft.set("emotions", list: ["joy", "anger"])
+      draft.set("best", text: "{\n  \"epoch\" : 1,\n  \"f1\" : 0.1\n}\n")
       try store.save(draft, step: step)
     }
     return store
@@ -115,7 +124,8 @@ struct CheckpointCommandTests {
       let program = try Program("checkpoint", "inspect", store.path(ofStep: 2))
       #expect(program.status == 0)
       for line in [
-        "  step: 2", "  optimizer:", "    learningRate: 0.001",
+        "  step: 2", #"  best: { "epoch" : 1, "f1" : 0.1 }"#,
+        "  optimizer:", "    learningRate: 0.001",
         "classifier.bias                     F32      3       3",
         "prototype_sums                      F64  2 x 2       4",
         "4 tensors                                           12",

@@ -19,7 +19,7 @@ import Testing
 
   private func batches(of plan: BatchPlan, epoch: Int) -> [GlobalBatch] {
     let epoch = plan.epoch(epoch)
-    return (0..<plan.stepsPerEpoch).map { epoch.globalBatch(from: plan.cursor(ofBatch: $0)) }
+    return (0..<plan.stepsPerEpoch).map { epoch.globalBatch(from: $0 * plan.dialoguesPerBatch) }
   }
 
   @Test(arguments: 0..<100 as Range<UInt64>)

@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func firstBatchOfARunIsFixed() {
-    let batch = plan().globalBatch(epoch: 0, index: 0)
+    let batch = plan().epoch(0).globalBatch(from: 0)
     // Lengths 7, 1, 12, 5, 1 in this order: 12 + 1 against 7 + 5 + 1.
     #expect(batch.dialogues == [2, 8, 4, 7, 1])
     #expect(batch.microBatches == [[8, 4], [2, 7, 1]])
@@ -29,18 +29,15 @@ import Testing
 
   @Test func lastSmallerBatchIsKept() {
     #expect(plan().stepsPerEpoch == 3)
-    let last = plan().globalBatch(epoch: 0, index: 2)
+    let last = plan().epoch(0).globalBatch(from: 10)
     #expect(last.dialogues == [6, 10])
     #expect(last.nextCursor == plan().dialogueCount)
   }
 
-  @Test func stepsAndCursorsAgree() {
+  @Test func stepsOfARun() {
     #expect(plan().totalSteps(epochs: 10) == 30)
     #expect(plan().totalSteps(epochs: 10, maxSteps: 7) == 7)
     #expect(plan().totalSteps(epochs: 1, maxSteps: 7) == 3)
-    #expect(plan().position(ofStep: 0) == (0, 0))
-    #expect(plan().position(ofStep: 5) == (1, 10))
-    #expect(plan().position(ofStep: 6) == (2, 0))
   }
 
   /// A run stopped in mid-epoch may go on with another batch size.
@@ -58,10 +55,7 @@ import Testing
     let batch = GlobalBatch(
       dialogues: [1, 0, 8], dialogueLengths: lengths, microBatchCount: 1)
     #expect(batch.utteranceCount == 5)
-    #expect(batch.modalityAnchorCount(modalityCount: 3) == 9)
-    #expect(batch.utteranceAnchorCount(modalityCount: 3) == 15)
-    #expect(batch.modalityAnchorCount(modalityCount: 1) == 0)
-    #expect(batch.utteranceAnchorCount(modalityCount: 1) == 0)
+    #expect(batch.anchorUtterances == 3)
   }
 
   /// The order in which dialogues are named is kept, also inside micro-batches.

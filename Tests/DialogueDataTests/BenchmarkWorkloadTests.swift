@@ -9,7 +9,7 @@ import Testing
     #expect(split.modalities == [.text: 1024, .audio: 300, .visual: 342])
     #expect(split.emotions.count == 7)
     #expect(split.dialogues.count == 5)
-    #expect(split.isLabelled)
+    #expect(!split.labels.contains(Split.unlabelled))
     #expect(split.dialogueLengths.allSatisfy(BenchmarkWorkload.dialogueLengths.contains))
     #expect(split.digest == BenchmarkWorkload.split(dialogueCount: 5, seed: 1).digest)
     #expect(split.digest != BenchmarkWorkload.split(dialogueCount: 5, seed: 2).digest)

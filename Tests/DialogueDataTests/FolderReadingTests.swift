@@ -14,7 +14,6 @@ import Testing
     #expect(split.dialogues.map(\.firstRow) == [0, 2])
     #expect(split.dialogueLengths == [2, 1])
     #expect(split.labels == [1, 0, 0])
-    #expect(split.isLabelled)
     #expect(
       split.dialogues[0].utterances == [
         Utterance(id: "a", speaker: "Ada", text: "Hm.", emotion: 1),
@@ -46,7 +45,6 @@ import Testing
     fixture.options.allowsMissingEmotion = true
     let split = try fixture.read()
     #expect(split.labels == [1, 0, Split.unlabelled])
-    #expect(!split.isLabelled)
     #expect(SplitStatistics(of: split).unlabelledCount == 1)
   }
 

@@ -87,24 +87,6 @@ struct ProcessorTests {
     #expect(ProcessorMask(words: [1]).union(high) == ProcessorMask(words: [0b1001, 1]))
   }
 
-  @Test("This process may run somewhere on this node")
-  func thisMachine() throws {
-    let mask = try #require(ProcessorMask.ofThisProcess())
-    let node = NodeProcessors.ofThisNode()
-    #expect(1...node.online ~= mask.count)
-    if let physical = node.physical { #expect(physical > 0) }
-  }
-
-  @Test(
-    "A control group's quota is time over period",
-    arguments: [
-      ("200000 100000\n", 2.0), ("50000 100000", 0.5), ("max 100000\n", nil), ("", nil),
-      ("1 0", nil),
-    ] as [(String, Double?)])
-  func quota(text: String, cores: Double?) {
-    #expect(NodeProcessors.coresOfQuota(text) == cores)
-  }
-
   @Test("Nodes are numbered by their lowest rank")
   func nodeNumbers() {
     #expect(NodeLayout.numberNodes([0, 0, 2, 2, 0]) == [0, 0, 1, 1, 0])

@@ -26,7 +26,8 @@ struct NodeTestsUnderMPI {
   @Test("What one rank writes into the window, all see after a synchronization")
   func window() throws {
     let node = try World.communicator().splitByNode()
-    let window = try #require(try SharedMemoryWindow.allocate(bytesPerRank: 5000, on: node))
+    let window = try #require(
+      try SharedMemoryWindow.allocate(bytesPerRank: 5000, on: node, freeBytes: 1 << 30))
     #expect(window.parts.count == node.size)
     #expect(window.bytesPerRank == 8192)
     for part in window.parts {
@@ -48,10 +49,11 @@ struct NodeTestsUnderMPI {
   @Test("Where there is no room, no rank gets a window and none hangs")
   func noRoom() throws {
     let node = try World.communicator().splitByNode()
-    #expect(try SharedMemoryWindow.allocate(bytesPerRank: 1 << 50, on: node) == nil)
-    let nowhere = "/folder-that-does-not-exist"
     #expect(
-      try SharedMemoryWindow.allocate(bytesPerRank: 1, on: node, directory: nowhere) == nil)
+      try SharedMemoryWindow.allocate(bytesPerRank: 1 << 50, on: node, freeBytes: 1 << 40) == nil)
+    let onOneRank = node.rank == 0 ? 0 : 1 << 30
+    #expect(
+      try SharedMemoryWindow.allocate(bytesPerRank: 1, on: node, freeBytes: onOneRank) == nil)
   }
 
   @Test("A napping rank sleeps while it waits")

@@ -90,14 +90,22 @@ struct ConfigurationErrorTests {
         + "Give an integer from 0 to 18446744073709551615."),
     RefusedConfiguration(
       text: "model.dropout=1",
-      message: "--set model.dropout: 1.0 is out of range. "
-        + "Give a value from 0.0 up to but not including 1.0."),
+      message: "--set model.dropout: 1.0 is out of range. Give a value from 0.0 to 0.99."),
+    RefusedConfiguration(
+      text: "model.dropout=0.99999999999",
+      message: "--set model.dropout: 0.99999999999 is out of range. "
+        + "Give a value from 0.0 to 0.99."),
     RefusedConfiguration(
       text: "model.dropout=.nan",
       message: "--set model.dropout: .nan is not a finite number. Give a finite number."),
     RefusedConfiguration(
       text: "loss.modalityTemperature=0",
-      message: "--set loss.modalityTemperature: 0.0 is out of range. Give a value above 0.0."),
+      message: "--set loss.modalityTemperature: 0.0 is out of range. "
+        + "Give a value from 0.001 to 1000.0."),
+    RefusedConfiguration(
+      text: "loss.utteranceTemperature=1e-300",
+      message: "--set loss.utteranceTemperature: 1.0e-300 is out of range. "
+        + "Give a value from 0.001 to 1000.0."),
     RefusedConfiguration(
       text: "optimizer.learningRate=inf",
       message: "--set optimizer.learningRate: inf is not a finite number. Give a finite number."),

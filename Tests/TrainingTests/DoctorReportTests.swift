@@ -112,7 +112,7 @@ struct StorageProbeTests {
   func missing() throws {
     try withTemporaryFolder { folder in
       let probe = StorageProbe(folder: folder.path("none"), run: TypicalRun(), table: Self.disk)
-      #expect(probe.failure?.isMissing == true)
+      #expect(probe.failure?.isOutput == true && probe.failure?.isMissing == false)
       #expect(probe.findings.first?.severity == .error)
     }
   }

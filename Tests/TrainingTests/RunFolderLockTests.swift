@@ -128,6 +128,35 @@ struct RunFolderLockTests {
     }
   }
 
+  @Test("An error that ends the program, or passes the run by, gives the folder free")
+  func earlyEnd() throws {
+    try withTemporaryFolder { folder in
+      try RunLock(folder: folder.path, timing: Self.timing).programEnds(with: "bad")
+      #expect(!FileSystem.exists(folder.path("run.lock")))
+      struct Trouble: Error {}
+      #expect(throws: Trouble.self) {
+        let run = try RunFolder(path: folder.path, timing: Self.timing)
+        #expect(FileSystem.exists("\(run.path)/run.lock"))
+        throw Trouble()
+      }
+      #expect(!FileSystem.exists(folder.path("run.lock")))
+    }
+  }
+
+  @Test("An error never gives the folder of another job free")
+  func earlyEndOfAnother() throws {
+    try withTemporaryFolder { folder in
+      let lock = try RunLock(folder: folder.path, timing: Self.timing)
+      #expect(throws: TrainingError.self) {
+        try RunFolder(path: folder.path, timing: Self.timing)
+      }
+      #expect(FileSystem.exists(folder.path("run.lock")))
+      try write(owner(host: "elsewhere"), to: folder)
+      lock.programEnds(with: "bad")
+      #expect(try read(folder).host == "elsewhere")
+    }
+  }
+
   /// Waits until a condition holds; five seconds are a hundred heartbeats.
   private func wait(until condition: () throws -> Bool) throws {
     for _ in 0..<500 where try !condition() { Thread.sleep(forTimeInterval: 0.01) }

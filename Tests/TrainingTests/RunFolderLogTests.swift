@@ -46,6 +46,19 @@ struct RunFolderLogTests {
     #expect(other.text == "rank 3: warning: slow\nrank 3: error: bad\n")
   }
 
+  @Test("The error that ends the program is the last line of log.txt, and told only once")
+  func lastWords() throws {
+    try withTemporaryFolder { folder in
+      let screen = Screen()
+      let log = RunLog(rank: 0, terminal: screen.terminal(isInteractive: false))
+      try log.open(folder.path("log.txt"))
+      log.programEnds(with: "this is a bug")
+      let content = String(
+        decoding: try FileSystem.readAll(folder.path("log.txt")), as: UTF8.self)
+      #expect(content.hasSuffix("Z error this is a bug\n") && screen.text.isEmpty)
+    }
+  }
+
   @Test("log.txt holds every line with its time, those from before it was open too")
   func logFile() throws {
     try withTemporaryFolder { folder in

@@ -84,6 +84,22 @@ struct RunFolderMetricsTests {
     }
   }
 
+  @Test("A run that goes on after its end has one score of the test split, the last")
+  func lastTestScore() throws {
+    try withTemporaryFolder { folder in
+      let first = try MetricsLog(folder: folder.path, resumingAt: nil)
+      for event in [.train, .validation, .test] as [MetricsRow.Event] {
+        try first.add(row(event, 3))
+      }
+      try first.close()
+      let second = try MetricsLog(folder: folder.path, resumingAt: 3)
+      try second.add(row(.test, 6))
+      try second.close()
+      let rows = try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
+      #expect(rows.map(\.event) == [.train, .validation, .test] && rows.map(\.step) == [3, 3, 6])
+    }
+  }
+
   @Test("A new run starts with empty files, and resuming without files too")
   func fresh() throws {
     try withTemporaryFolder { folder in

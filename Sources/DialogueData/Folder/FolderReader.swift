@@ -54,6 +54,12 @@ struct FolderReader: Sendable {
     }
   }
 
+  /// The splits of which there are dialogues.
+  func splitNames() throws(FileError) -> [SplitName] {
+    let names = try FileSystem.list(folder)
+    return SplitName.allCases.filter { SplitFiles.arePresent(of: $0, among: names) }
+  }
+
   /// Reads a split and checks it completely.
   func split(_ name: SplitName) throws -> Split {
     let files = try SplitFiles(of: name, among: try FileSystem.list(folder), in: folder)

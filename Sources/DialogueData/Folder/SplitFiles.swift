@@ -5,6 +5,12 @@ struct SplitFiles: Equatable {
   /// The names without the extension: `train`, or `train-00000-of-00008` and so on, in order.
   let stems: [String]
 
+  /// Whether a folder has dialogues of a split, whole or in shards.
+  static func arePresent(of split: SplitName, among names: [String]) -> Bool {
+    names.contains("\(split.rawValue).jsonl")
+      || names.contains { Shard(fileName: $0, split: split)?.holdsDialogues == true }
+  }
+
   /// Finds the files of a split.
   ///
   /// - Parameters:

@@ -57,24 +57,8 @@ public struct BatchPlan: Sendable {
     return maxSteps.map { min($0, steps) } ?? steps
   }
 
-  /// The epoch and the cursor at which a step (counted from 0) of an uninterrupted run begins.
-  public func position(ofStep step: Int) -> (epoch: Int, cursor: Int) {
-    let (epoch, index) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
-    return (epoch, cursor(ofBatch: index))
-  }
-
-  /// The cursor at which a batch (counted from 0) of an epoch begins.
-  public func cursor(ofBatch index: Int) -> Int { index * dialoguesPerBatch }
-
   /// The order of an epoch, drawn once and then only read.
   public func epoch(_ epoch: Int) -> EpochPlan { EpochPlan(epoch: epoch, plan: self) }
-
-  /// One global batch, by its number in the epoch.
-  ///
-  /// Draws the whole permutation; a training loop keeps the ``EpochPlan`` instead.
-  public func globalBatch(epoch: Int, index: Int) -> GlobalBatch {
-    self.epoch(epoch).globalBatch(from: cursor(ofBatch: index))
-  }
 }
 
 /// The dialogues of one epoch in the order in which they are trained on.

@@ -28,9 +28,4 @@ public struct EvaluationPlan: Sendable, Equatable {
     if first < dialogueLengths.count { groups.append(first..<dialogueLengths.count) }
     self.groups = groups
   }
-
-  /// The groups that a rank computes, by their numbers; contiguous over the ranks.
-  public func groupRange(rank: Int, rankCount: Int) -> Range<Int> {
-    RankShare.range(of: groups.count, rank: rank, rankCount: rankCount)
-  }
 }

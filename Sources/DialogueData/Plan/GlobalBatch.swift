@@ -56,19 +56,4 @@ public struct GlobalBatch: Sendable, Equatable {
   public func microBatchRange(rank: Int, rankCount: Int) -> Range<Int> {
     RankShare.range(of: microBatches.count, rank: rank, rankCount: rankCount)
   }
-
-  /// The number of anchors over which the contrastive loss (3) of the modality level is averaged.
-  ///
-  /// An anchor has a positive if its dialogue has another utterance, so there are M n anchors for
-  /// each dialogue of n >= 2 utterances. One modality alone has no contrastive loss.
-  public func modalityAnchorCount(modalityCount: Int) -> Int {
-    modalityCount >= 2 ? modalityCount * anchorUtterances : 0
-  }
-
-  /// The number of anchors over which the contrastive loss (5) of the utterance level is averaged.
-  ///
-  /// Every row has a positive if there are M >= 2 modalities, so there are M N anchors.
-  public func utteranceAnchorCount(modalityCount: Int) -> Int {
-    modalityCount >= 2 ? modalityCount * utteranceCount : 0
-  }
 }

@@ -17,10 +17,10 @@ public struct LossOptions: ConfigurationSection {
   /// Means over the global batch, or the paper's sums.
   public var reduction = Reduction.mean
 
-  /// The temperature of the contrastive loss on the modality level (3).
+  /// The temperature of the contrastive loss on the modality level (3), in [0.001, 1000].
   public var modalityTemperature = 0.5
 
-  /// The temperature of the contrastive loss on the utterance level (5).
+  /// The temperature of the contrastive loss on the utterance level (5), in [0.001, 1000].
   public var utteranceTemperature = 0.3
 
   /// The margin beta of the prototype loss (19).
@@ -34,8 +34,8 @@ public struct LossOptions: ConfigurationSection {
     key("contribution", \.contribution, .atLeast(0)),
     key("prototype", \.prototype, .atLeast(0)),
     key("reduction", \.reduction),
-    key("modalityTemperature", \.modalityTemperature, .above(0)),
-    key("utteranceTemperature", \.utteranceTemperature, .above(0)),
+    key("modalityTemperature", \.modalityTemperature, .within(0.001...1000)),
+    key("utteranceTemperature", \.utteranceTemperature, .within(0.001...1000)),
     key("margin", \.margin, .atLeast(0)),
   ]
 }

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The mounted file systems that this process sees.
 struct MountTable: Sendable, Equatable {
   /// One mounted file system.

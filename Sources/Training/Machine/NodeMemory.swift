@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The memory of this node that is left for new work.
 struct NodeMemory: Sendable, Equatable {
   /// The bytes that processes can still get; nil where the kernel does not tell.

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// What the processor of this node can do, as the kernel tells it.
 struct ProcessorFeatures: Sendable, Equatable {
   /// The model's name, or `unknown`.

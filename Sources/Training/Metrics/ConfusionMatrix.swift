@@ -29,13 +29,6 @@ public struct ConfusionMatrix: Sendable, Equatable {
     counts[truth * classCount + predicted] += 1
   }
 
-  /// Adds the counts of another matrix of the same size.
-  public mutating func add(_ other: ConfusionMatrix) {
-    precondition(
-      other.classCount == classCount, "\(other.classCount) classes added to \(classCount)")
-    for index in counts.indices { counts[index] += other.counts[index] }
-  }
-
   /// Gives the counts as one flat buffer, such as a sum over ranks takes.
   ///
   /// - Parameter body: Reads and writes the K x K counts, row-major.

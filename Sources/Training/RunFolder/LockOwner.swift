@@ -36,13 +36,8 @@ struct LockOwner: Codable, Equatable, Sendable {
 
   /// Field 22 of `/proc/<pid>/stat`; nil if there is no such process.
   private static func startTime(of pid: Int32) -> UInt64? {
-    guard let reader = try? FileReader(path: "/proc/\(pid)/stat") else { return nil }
-    // Files of /proc have no size; one read of more than they can hold takes them whole.
-    let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
-      count = (try? reader.read(into: UnsafeMutableRawBufferPointer(buffer))) ?? 0
-    }
+    guard let text = KernelFile.text("/proc/\(pid)/stat") else { return nil }
     // The second field, the program's name, may hold spaces; the last ")" ends it.
-    let text = String(decoding: bytes, as: UTF8.self)
     guard let nameEnd = text.lastIndex(of: ")") else { return nil }
     let fields = text[nameEnd...].split(separator: " ")
     return fields.count > 20 ? UInt64(fields[20]) : nil

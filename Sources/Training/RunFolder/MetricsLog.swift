@@ -11,15 +11,16 @@ public final class MetricsLog {
   ///
   /// - Parameters:
   ///   - folder: The run folder, which exists.
-  ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, and a row
-  ///     that was cut off, are removed. Nil for a new run: both files start empty.
+  ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, a row that
+  ///     was cut off, and the score of the test split, which is taken again at the new end, are
+  ///     removed. Nil for a new run: both files start empty.
   /// - Throws: `FileError`.
   public init(folder: String, resumingAt step: Int?) throws(FileError) {
     let linesPath = "\(folder)/metrics.jsonl"
     let tablePath = "\(folder)/metrics.csv"
     let rows =
       try step.map { step throws(FileError) in
-        try JSONLines<MetricsRow>.read(linesPath).filter { $0.step <= step }
+        try JSONLines<MetricsRow>.read(linesPath).filter { $0.step <= step && $0.event != .test }
       } ?? []
     for row in rows { lastStep[row.event] = row.step }
     try FileSystem.write(rows.map(\.json).joined(), to: linesPath)

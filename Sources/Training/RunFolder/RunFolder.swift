@@ -22,6 +22,9 @@ public final class RunFolder {
     lock = try RunLock(folder: path, timing: timing)
   }
 
+  // An error may pass the place where the folder would be closed.
+  deinit { try? lock.release() }
+
   /// The file that log lines are added to.
   public var log: String { "\(path)/log.txt" }
 
@@ -60,7 +63,7 @@ public final class RunFolder {
   /// - Throws: `TrainingError`.
   public func confirmOwnership() throws(TrainingError) { try lock.confirm() }
 
-  /// Gives the folder free for other jobs; to be called once, at the end.
+  /// Gives the folder free for other jobs; an object that goes away does so too.
   ///
   /// - Throws: `FileError`.
   public func close() throws(FileError) { try lock.release() }

@@ -7,7 +7,8 @@ import TensorCore
 ///
 /// The file `run.lock` names the process and carries a heartbeat that a timer renews. A lock is
 /// stale, and taken over, when its process has ended on this node or its heartbeat is too old. A
-/// job that was stopped so long that another took its folder finds out by `confirm()`.
+/// job that was stopped so long that another took its folder finds out by `confirm()`. A job that an
+/// error ends gives its lock up in ``Departure``.
 public final class RunLock: Sendable {
   /// How often the heartbeat is renewed and from which age on it counts as stopped.
   public struct Timing: Sendable {
@@ -25,11 +26,11 @@ public final class RunLock: Sendable {
   private let path: String
   private let owner: LockOwner
   private let timing: Timing
-  private let state = Mutex(State.held)
+  private let state = Mutex(State.free)
 
   private enum State {
+    case free
     case held
-    case released
     case lost
   }
 
@@ -48,6 +49,8 @@ public final class RunLock: Sendable {
     self.owner = owner
     self.timing = timing
     try take()
+    state.withLock { $0 = .held }
+    Departure.summon(self)
     scheduleHeartbeat()
   }
 
@@ -62,14 +65,23 @@ public final class RunLock: Sendable {
       cure: "Let that job run, or stop it and start this one again with --resume auto.")
   }
 
-  /// Gives the folder free; to be called once, at the end.
+  /// Gives the folder free if it is this job's; a second call does nothing.
   ///
   /// - Throws: `FileError` if the lock cannot be removed.
   public func release() throws(FileError) {
+    Departure.dismiss(self)
     try state.withLock { (state) throws(FileError) in
-      state = .released
+      guard state == .held else { return }
+      state = .free
       if Self.read(path)?.isSameProcess(as: owner) == true { try FileSystem.remove(path) }
     }
+  }
+}
+
+extension RunLock: DepartureWitness {
+  func programEnds(with message: String) {
+    // Where the storage fails, the lock is stale as soon as the process has ended.
+    try? release()
   }
 }
 

@@ -51,6 +51,7 @@ public final class RunLog: Sendable {
       state.waiting = []
       state.file = writer
     }
+    Departure.summon(self)
   }
 
   /// Shows how far the run is, as often as the medium bears; only rank 0 shows it.
@@ -104,6 +105,12 @@ public final class RunLog: Sendable {
       state.file = nil
       terminal.line("warning: log.txt ends here: \(error)")
     }
+  }
+}
+
+extension RunLog: DepartureWitness {
+  func programEnds(with message: String) {
+    write(message, level: .error, onTerminal: false)
   }
 }
 
