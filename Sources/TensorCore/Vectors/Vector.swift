@@ -3,12 +3,14 @@
 extension SIMD8<Float> {
   /// Eight floats from memory of any alignment.
   @inline(__always)
+  @inlinable
   package init(loading pointer: UnsafePointer<Float>) {
     self = UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
   }
 
   /// The first `count` floats from memory, the others zero.
   @inline(__always)
+  @inlinable
   package init(loading pointer: UnsafePointer<Float>, count: Int) {
     self = SIMD8(repeating: 0)
     for lane in 0..<count { self[lane] = pointer[lane] }
@@ -16,12 +18,14 @@ extension SIMD8<Float> {
 
   /// Writes eight floats to memory of any alignment.
   @inline(__always)
+  @inlinable
   package func store(to pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: SIMD8<Float>.self)
   }
 
   /// Writes the first `count` lanes to memory.
   @inline(__always)
+  @inlinable
   package func store(to pointer: UnsafeMutablePointer<Float>, count: Int) {
     for lane in 0..<count { pointer[lane] = self[lane] }
   }
