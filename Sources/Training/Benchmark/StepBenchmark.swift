@@ -32,15 +32,9 @@ struct StepBenchmark {
     let model = DFERC(
       DFERCOptions(
         configuration, widths: split.modalities, emotionCount: split.emotions.count))
-    let parameters = Parameters(layout: model.layout)
-    parameters.initialize(seed: Self.seed)
-    let prototypes = EmotionPrototypes(
-      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
-    let gradients = try GradientEngine(
-      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
-      workers: team.workers)
+    let gradients = try GradientEngine(model: model, seed: Self.seed, team: team)
     engine = StepEngine(
-      engine: gradients, configuration: configuration, workers: team.workers)
+      gradients: gradients, configuration: configuration, workers: team.workers)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.
@@ -49,7 +43,7 @@ struct StepBenchmark {
     var times: [Double] = []
     for (step, batch) in batches.enumerated() {
       if step == request.warmup {
-        engine.engine.clock.reset()
+        engine.gradients.clock.reset()
         try team.collective.barrier()
       }
       let span = try clock.measure {
@@ -73,12 +67,12 @@ struct StepBenchmark {
     figures.utterancesInABatch = Double(utterances) / steps
     figures.blasKernel = BLASLibrary.kernelName
     for phase in PhaseClock.Phase.allCases {
-      figures.phases[phase.rawValue] = engine.engine.clock[phase] / steps * 1000
+      figures.phases[phase.rawValue] = engine.gradients.clock[phase] / steps * 1000
     }
-    let flops = StepArithmetic(engine.engine.model).operationsPerUtterance
+    let flops = StepArithmetic(engine.gradients.model).operationsPerUtterance
     figures.operationsPerUtterance = flops
     let arithmetic: [PhaseClock.Phase] = [.encode, .predict, .losses, .backward]
-    let seconds = arithmetic.reduce(0) { $0 + engine.engine.clock[$1] }
+    let seconds = arithmetic.reduce(0) { $0 + engine.gradients.clock[$1] }
     let share = Double(utterances) / Double(team.collective.size)
     figures.modelFlops = flops * share / seconds
     figures.peakMemoryMegabytes = ProcessMemory.peakMegabytes

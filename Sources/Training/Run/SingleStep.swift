@@ -16,13 +16,7 @@ struct SingleStep {
     self.model = model
     self.configuration = configuration
     self.team = team
-    let parameters = Parameters(layout: model.layout)
-    parameters.initialize(seed: configuration.train.seed)
-    engine = try GradientEngine(
-      model: model, parameters: parameters,
-      prototypes: EmotionPrototypes(
-        emotionCount: model.options.emotionCount, width: model.options.alignmentWidth),
-      collective: team.collective, workers: team.workers)
+    engine = try GradientEngine(model: model, seed: configuration.train.seed, team: team)
   }
 
   /// Replaces parameters and prototypes by those of a weights file.
@@ -54,7 +48,7 @@ struct SingleStep {
     engine.prototypes.commit()
     return StepOutcome(
       model: model, rows: try gatherRows(batch, of: split), parts: parts,
-      prototypes: engine.prototypes, gradients: engine.gradients.elements)
+      prototypes: engine.prototypes, gradients: engine.sum.elements)
   }
 
   /// Brings the predictions of all ranks together, in the order of the batch's dialogues.

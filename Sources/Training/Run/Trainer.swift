@@ -51,19 +51,16 @@ final class Trainer {
       DFERCOptions(
         configuration, widths: data.train.modalities,
         emotionCount: data.dataset.manifest.emotions.count))
-    let parameters = Parameters(layout: model.layout)
-    parameters.initialize(seed: configuration.train.seed)
-    let prototypes = EmotionPrototypes(
-      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
     let gradients = try GradientEngine(
-      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
-      workers: team.workers)
+      model: model, seed: configuration.train.seed, team: team)
     engine = StepEngine(
-      engine: gradients, configuration: configuration, workers: team.workers)
+      gradients: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(
-      model: model, parameters: parameters, collective: team.collective, workers: team.workers)
+      model: model, parameters: gradients.parameters, collective: team.collective,
+      workers: team.workers)
     state = ModelState(
-      model: model, parameters: parameters, prototypes: prototypes, optimizer: engine.optimizer)
+      model: model, parameters: gradients.parameters, prototypes: gradients.prototypes,
+      optimizer: engine.optimizer)
     schedule = makeSchedule()
   }
 

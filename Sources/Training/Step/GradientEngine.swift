@@ -13,7 +13,7 @@ final class GradientEngine {
   let parameters: Parameters
   let prototypes: EmotionPrototypes
   /// The gradient of the loss of the last global batch, over all ranks.
-  let gradients: SynchronizedBuffer
+  let sum: SynchronizedBuffer
   /// Where the time goes.
   var clock = PhaseClock()
 
@@ -26,8 +26,20 @@ final class GradientEngine {
   private let losses: UnsafeMutableBufferPointer<Double>
   private let lossTree: TreeAccumulator<Double>
 
+  /// A model with the initial values of a seed and prototypes that have seen nothing.
+  ///
   /// Collective: every rank makes one at the same place.
-  init(
+  convenience init(model: DFERC, seed: UInt64, team: RankTeam) throws {
+    let parameters = Parameters(layout: model.layout)
+    parameters.initialize(seed: seed)
+    let prototypes = EmotionPrototypes(
+      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
+    try self.init(
+      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
+      workers: team.workers)
+  }
+
+  private init(
     model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes,
     collective: any Collective, workers: Workers
   ) throws {
@@ -36,8 +48,8 @@ final class GradientEngine {
     self.prototypes = prototypes
     self.collective = collective
     self.workers = workers
-    gradients = try collective.makeSharedBuffer(count: model.layout.count)
-    gradientTree = TreeAccumulator(count: gradients.count, result: gradients.pointer)
+    sum = try collective.makeSharedBuffer(count: model.layout.count)
+    gradientTree = TreeAccumulator(count: sum.count, result: sum.pointer)
     (statistics, statisticsTree) = Self.makeSum(count: prototypes.statisticsCount)
     (losses, lossTree) = Self.makeSum(count: LossParts.count)
   }
@@ -62,7 +74,7 @@ final class GradientEngine {
   var localPasses: ArraySlice<MicroBatchPass> { passes[..<localCount] }
   private var localCount = 0
 
-  /// Computes the losses of a global batch and leaves their gradients in ``gradients``.
+  /// Computes the losses of a global batch and leaves their gradients in ``sum``.
   ///
   /// The prototypes have taken the batch in, but not for good: see ``EmotionPrototypes/commit()``.
   ///
@@ -91,7 +103,7 @@ final class GradientEngine {
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
     differentiate(scales)
     try clock.measure(.synchronize) {
-      try collective.sum(gradients)
+      try collective.sum(sum)
       try collective.sum(losses)
     }
     return LossParts(losses)

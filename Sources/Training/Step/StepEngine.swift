@@ -19,21 +19,21 @@ final class StepEngine {
     let learningRate: Double
   }
 
-  let engine: GradientEngine
+  let gradients: GradientEngine
   let optimizer: AdamW
   private let settings: RunConfiguration
   private let workers: Workers
   private let blockSquares: UnsafeMutableBufferPointer<Double>
 
   init(
-    engine: GradientEngine, configuration: RunConfiguration, workers: Workers
+    gradients: GradientEngine, configuration: RunConfiguration, workers: Workers
   ) {
-    self.engine = engine
+    self.gradients = gradients
     settings = configuration
     self.workers = workers
-    optimizer = AdamW(configuration, layout: engine.model.layout)
+    optimizer = AdamW(configuration, layout: gradients.model.layout)
     blockSquares = .allocate(
-      capacity: GradientNorm.blockCount(of: engine.gradients.count))
+      capacity: GradientNorm.blockCount(of: gradients.sum.count))
     blockSquares.initialize(repeating: 0)
   }
 
@@ -53,19 +53,19 @@ final class StepEngine {
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
     let randomness = Dropout.Randomness(settings, step: step)
-    let parts = try engine.run(batch, of: split, randomness: randomness)
-    return try engine.clock.measure(.update) {
+    let parts = try gradients.run(batch, of: split, randomness: randomness)
+    return try gradients.clock.measure(.update) {
       let norm = gradientNorm()
-      let loss = parts.total(engine.model.options.loss)
+      let loss = parts.total(gradients.model.options.loss)
       guard norm.isFinite, loss.isFinite else {
-        engine.prototypes.discard()
+        gradients.prototypes.discard()
         throw notFinite(batch, of: split, step: step, loss: loss)
       }
       optimizer.update(
-        engine.parameters.values.pointer, gradients: engine.gradients.pointer,
+        gradients.parameters.values.pointer, gradients: gradients.sum.pointer,
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
-      engine.prototypes.commit()
+      gradients.prototypes.commit()
       return Outcome(
         parts: parts, loss: loss, gradientNorm: norm,
         learningRate: settings.optimizer.learningRate * rateFactor)
@@ -73,7 +73,7 @@ final class StepEngine {
   }
 
   private func gradientNorm() -> Double {
-    GradientNorm.sumSquares(engine.gradients.elements, into: blockSquares, workers: workers)
+    GradientNorm.sumSquares(gradients.sum.elements, into: blockSquares, workers: workers)
     return GradientNorm.combine(blockSquares)
   }
 
