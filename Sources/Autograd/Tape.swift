@@ -35,14 +35,20 @@ public final class Tape {
   public let arena: StepArena
   /// The threads of this rank.
   public let workers: Workers
+  /// How the products of linear maps are made.
+  public let products: LinearProducts
   /// Whether a backward pass will follow.
   public private(set) var isRecording = true
   private var entries: [Entry] = []
+  private var division: RowSegments?
 
   /// A tape whose tensors live in `arena`.
-  public init(arena: StepArena, workers: Workers = .single) {
+  public init(
+    arena: StepArena, workers: Workers = .single, products: LinearProducts = .reproducible
+  ) {
     self.arena = arena
     self.workers = workers
+    self.products = products
   }
 
   /// Forgets everything; all variables of the last pass become invalid.
@@ -52,6 +58,33 @@ public final class Tape {
     entries.removeAll(keepingCapacity: true)
     arena.reset()
     isRecording = recording
+    division = nil
+  }
+
+  /// Divides the rows of this pass into micro-batches.
+  ///
+  /// Whatever is summed over rows, losses and the gradients of parameters, is then summed within each
+  /// micro-batch first, so that micro-batches give the same bits in one pass as in a pass each, if
+  /// the products are reproducible.
+  public func divide(into segments: RowSegments) { division = segments }
+
+  /// The micro-batches of this pass; one, where it was not divided.
+  func segments(ofRows count: Int) -> RowSegments {
+    if let division { return division }
+    let offsets = arena.allocate(Int.self, count: 2)
+    offsets.initializeElement(at: 0, to: 0)
+    offsets.initializeElement(at: 1, to: count)
+    return RowSegments(offsets: UnsafeBufferPointer(offsets))
+  }
+
+  /// Sums something over the rows of each micro-batch.
+  func sums(ofRows count: Int, _ sum: (_ rows: Range<Int>) -> Double) -> SegmentSums {
+    let segments = segments(ofRows: count)
+    let values = arena.allocate(Double.self, count: segments.count)
+    for index in 0..<segments.count {
+      values.initializeElement(at: index, to: sum(segments.rows(index)))
+    }
+    return SegmentSums(UnsafeBufferPointer(values))
   }
 
   /// An uninitialised variable, differentiated if this pass is.

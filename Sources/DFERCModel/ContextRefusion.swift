@@ -82,18 +82,17 @@ struct ContextRefusion {
     }
   }
 
-  /// The prototype loss (19) of this micro-batch's share.
-  func loss(
+  /// Adds the prototype loss (19) to the shares of the micro-batches.
+  func addLoss(
     _ aligned: VariableList?, labels: UnsafeBufferPointer<Int>, prototypes: Tensor,
-    scales: LossScales, weight: Float, _ pass: Pass
-  ) -> Double {
-    guard let aligned else { return 0 }
-    return aligned.reduce(0) { sum, x in
-      sum
-        + scales.aligned
-        * pass.tape.prototypeMargin(
-          x, labels: labels, prototypes: prototypes, margin: options.loss.margin,
-          weight: weight * Float(scales.aligned))
+    scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+  ) {
+    guard let aligned else { return }
+    for x in aligned {
+      let sums = pass.tape.prototypeMargin(
+        x, labels: labels, prototypes: prototypes, margin: options.loss.margin,
+        weight: weight * Float(scales.aligned))
+      shares.add(sums) { $0.prototype += scales.aligned * $1 }
     }
   }
 }

@@ -48,33 +48,29 @@ struct ContributionFusion {
       }
     case .attention(let query, let key):
       pass.tape.attentionWeights(
-        query: query(pass.tape.mean(z), pass),
-        keys: pass.tape.list(count: z.count) { m in key.keys(z[m], pass) })
+        query: query(pass.tape.mean(z), pass), keys: key.keys(z, pass))
     case .equal:
       nil
     }
   }
 
-  /// The losses of teachers (13) and students (14), added over modalities (15), of this
-  /// micro-batch's share.
-  func losses(
+  /// Adds the losses of teachers (13) and students (14), over all modalities (15), to the shares of
+  /// the micro-batches.
+  func addLosses(
     _ z: VariableList, contributions: VariableList?, labels: UnsafeBufferPointer<Int>,
-    scales: LossScales, weight: Float, _ pass: Pass
-  ) -> (classification: Double, regression: Double) {
-    guard case .predicted(let teachers, _) = weighting, let contributions else { return (0, 0) }
+    scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+  ) {
+    guard case .predicted(let teachers, _) = weighting, let contributions else { return }
     let rowWeight = weight * Float(scales.utterance)
-    var classification = 0.0
-    var regression = 0.0
     for m in 0..<z.count {
       let logits = teachers[m](pass.dropout(z[m], teacherDropouts[m]), pass)
-      let (sum, probabilities) = pass.tape.crossEntropy(logits, labels: labels, weight: rowWeight)
-      classification += scales.utterance * sum
+      let (errors, probabilities) = pass.tape.crossEntropy(
+        logits, labels: labels, weight: rowWeight)
+      shares.add(errors) { $0.classification += scales.utterance * $1 }
       let target = trueClassProbability(probabilities, labels: labels, arena: pass.tape.arena)
-      regression +=
-        scales.utterance
-        * pass.tape.squaredError(contributions[m], target: target, weight: rowWeight)
+      let squares = pass.tape.squaredError(contributions[m], target: target, weight: rowWeight)
+      shares.add(squares) { $0.regression += scales.utterance * $1 }
     }
-    return (classification, regression)
   }
 
   /// The softmax probability of the true label, (11), held constant where it is a target.

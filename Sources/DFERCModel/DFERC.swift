@@ -2,8 +2,10 @@ import Autograd
 import NeuralNet
 import TensorCore
 
-/// The dialogues of one micro-batch: rows packed one after another, without padding.
-public struct MicroBatch: BitwiseCopyable {
+/// The dialogues of one pass: rows packed one after another, without padding.
+///
+/// They may be those of several micro-batches, one after another.
+public struct DialogueBatch: BitwiseCopyable {
   /// The raw features of each modality in use, [N, raw width].
   public let features: UnsafeBufferPointer<Tensor>
   /// Which rows belong to which dialogue.
@@ -24,7 +26,7 @@ public struct MicroBatch: BitwiseCopyable {
   }
 }
 
-/// DF-ERC (ACM MM 2023): the forward pass and the losses of one micro-batch.
+/// DF-ERC (ACM MM 2023): the forward pass and the losses of one or several micro-batches.
 ///
 /// A training step runs ``encode(_:_:)``, gathers prototype statistics over all ranks, then runs
 /// ``predict(_:_:)`` and ``losses(_:_:labels:prototypes:scales:_:)`` on the same tape. The model
@@ -86,7 +88,7 @@ public struct DFERC {
   }
 
   /// Projects, disentangles, weighs and aligns the modalities of every utterance.
-  public func encode(_ batch: MicroBatch, _ pass: Pass) -> Encoding {
+  public func encode(_ batch: DialogueBatch, _ pass: Pass) -> Encoding {
     let tape = pass.tape
     let raw = tape.list(count: batch.features.count) { .constant(batch.features[$0]) }
     let s = projection(raw, pass)
@@ -112,13 +114,19 @@ public struct DFERC {
 
   /// Adds the aligned features of every label, and how many there are, to a batch's statistics.
   ///
-  /// - Parameter statistics: sums [K, alignment width], then counts [K].
+  /// - Parameters:
+  ///   - rows: those of one micro-batch.
+  ///   - labels: of all rows.
+  ///   - statistics: sums [K, alignment width], then counts [K].
   public func addPrototypeStatistics(
-    _ encoding: Encoding, labels: UnsafeBufferPointer<Int>,
+    _ encoding: Encoding, rows: Range<Int>, labels: UnsafeBufferPointer<Int>,
     to statistics: UnsafeMutableBufferPointer<Double>
   ) {
     guard let aligned = encoding.aligned else { return }
-    for x in aligned { Prototypes.accumulate(x.value, labels: labels, into: statistics) }
+    let labels = UnsafeBufferPointer(rebasing: labels[rows])
+    for x in aligned {
+      Prototypes.accumulate(x.value.rows(rows), labels: labels, into: statistics)
+    }
     let firstCount = options.emotionCount * options.alignmentWidth
     for label in labels { statistics[firstCount + label] += Double(aligned.count) }
   }
@@ -133,7 +141,7 @@ public struct DFERC {
     return Prediction(logits: logits, consistency: psi, contributions: encoding.contributions)
   }
 
-  /// This micro-batch's share of every part of the loss, (25).
+  /// Every micro-batch's share of every part of the loss, (25).
   ///
   /// - Parameters:
   ///   - labels: the emotion of every row.
@@ -142,24 +150,23 @@ public struct DFERC {
   public func losses(
     _ encoding: Encoding, _ prediction: Prediction, labels: UnsafeBufferPointer<Int>,
     prototypes: Tensor, scales: LossScales, _ pass: Pass
-  ) -> LossParts {
+  ) -> LossShares {
     let weights = options.loss
-    var parts = LossParts()
+    let errors = pass.tape.crossEntropy(
+      prediction.logits, labels: labels, weight: Float(scales.utterance)
+    ).sums
+    let shares = LossShares(count: errors.count, arena: pass.tape.arena)
+    shares.add(errors) { $0.emotion = scales.utterance * $1 }
     if let disentanglement, let features = encoding.disentangled {
-      (parts.contrastiveModality, parts.contrastiveUtterance) = disentanglement.losses(
-        features, scales: scales, weight: weights.contrastive, pass)
+      disentanglement.addLosses(
+        features, scales: scales, weight: weights.contrastive, to: shares, pass)
     }
-    (parts.classification, parts.regression) = fusion.losses(
+    fusion.addLosses(
       encoding.fusionInputs, contributions: encoding.contributions, labels: labels,
-      scales: scales, weight: weights.contribution, pass)
-    parts.prototype = refusion.loss(
+      scales: scales, weight: weights.contribution, to: shares, pass)
+    refusion.addLoss(
       encoding.aligned, labels: labels, prototypes: prototypes, scales: scales,
-      weight: weights.prototype, pass)
-    parts.emotion =
-      scales.utterance
-      * pass.tape.crossEntropy(
-        prediction.logits, labels: labels, weight: Float(scales.utterance)
-      ).sum
-    return parts
+      weight: weights.prototype, to: shares, pass)
+    return shares
   }
 }

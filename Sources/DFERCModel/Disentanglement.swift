@@ -62,19 +62,23 @@ struct Disentanglement {
     Features(modality: modalityBranch(s, pass), utterance: utteranceBranch(s, pass))
   }
 
-  /// The contrastive losses (3) and (5) of this micro-batch's share.
-  func losses(
-    _ features: Features, scales: LossScales, weight: Float, _ pass: Pass
-  ) -> (modality: Double, utterance: Double) {
-    func loss(_ rows: VariableList, _ contrast: Contrast?, scale: Double) -> Double {
-      guard let contrast else { return 0 }
-      return scale
-        * pass.tape.contrastive(
-          rows, dialogues: pass.dialogues, contrast: contrast, weight: weight * Float(scale))
+  /// Adds the contrastive losses (3) and (5) to the shares of the micro-batches.
+  func addLosses(
+    _ features: Features, scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+  ) {
+    func sums(_ rows: VariableList, _ contrast: Contrast, scale: Double) -> SegmentSums {
+      pass.tape.contrastive(
+        rows, dialogues: pass.dialogues, contrast: contrast, weight: weight * Float(scale))
     }
-    return (
-      loss(features.modality, modalityContrast, scale: scales.modalityAnchor),
-      loss(features.utterance, utteranceContrast, scale: scales.utteranceAnchor)
-    )
+    if let modalityContrast {
+      let scale = scales.modalityAnchor
+      let sums = sums(features.modality, modalityContrast, scale: scale)
+      shares.add(sums) { $0.contrastiveModality += scale * $1 }
+    }
+    if let utteranceContrast {
+      let scale = scales.utteranceAnchor
+      let sums = sums(features.utterance, utteranceContrast, scale: scale)
+      shares.add(sums) { $0.contrastiveUtterance += scale * $1 }
+    }
   }
 }

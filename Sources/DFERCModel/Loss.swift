@@ -1,3 +1,6 @@
+import Autograd
+import TensorCore
+
 /// What the sums of a micro-batch are multiplied by, known before the step from the batch plan.
 ///
 /// All means are over the global batch, so the parts of all micro-batches add up to the loss, and
@@ -57,5 +60,27 @@ public struct LossParts: BitwiseCopyable, Sendable, Equatable {
     Double(weights.contrastive) * (contrastiveModality + contrastiveUtterance)
       + Double(weights.contribution) * (classification + regression)
       + Double(weights.prototype) * prototype + emotion
+  }
+}
+
+/// The parts of the loss that each micro-batch of a pass contributes.
+public struct LossShares: BitwiseCopyable {
+  private let parts: UnsafeMutableBufferPointer<LossParts>
+
+  /// Zero for every micro-batch.
+  init(count: Int, arena: StepArena) {
+    parts = arena.allocate(LossParts.self, count: count)
+    parts.initialize(repeating: LossParts())
+  }
+
+  /// The number of micro-batches.
+  public var count: Int { parts.count }
+
+  /// The share of one micro-batch.
+  public subscript(segment: Int) -> LossParts { parts[segment] }
+
+  /// Lets `apply` bring the sum of each micro-batch into its share.
+  func add(_ sums: SegmentSums, _ apply: (inout LossParts, Double) -> Void) {
+    for segment in parts.indices { apply(&parts[segment], sums[segment]) }
   }
 }

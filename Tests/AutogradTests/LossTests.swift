@@ -15,7 +15,7 @@ struct LossTests {
     let labels = make.integers((0..<rows).map { ($0 * 3 + 1) % classes })
     let logits = make.random(rows: rows, columns: classes, scale: 3)
     GradientCheck([logits]) { tape, v in
-      0.75 * tape.crossEntropy(v[0], labels: labels, weight: 0.75).sum
+      0.75 * tape.crossEntropy(v[0], labels: labels, weight: 0.75).sums.total
     }.expectRight("cross-entropy")
   }
 
@@ -24,7 +24,7 @@ struct LossTests {
     // Certain and right, certain and wrong, and two that share everything.
     let logits = make.tensor([50, -50, 0, 50, -50, 0, 40, 40, -40], rows: 3, columns: 3)
     let check = GradientCheck([logits]) { tape, v in
-      0.75 * tape.crossEntropy(v[0], labels: make.integers([0, 1, 0]), weight: 0.75).sum
+      0.75 * tape.crossEntropy(v[0], labels: make.integers([0, 1, 0]), weight: 0.75).sums.total
     }
     check.expectRight("cross-entropy")
     let expected: [Float] = [0, 0, 0, 0.75, -0.75, 0, -0.375, 0.375, 0]
@@ -36,9 +36,11 @@ struct LossTests {
     let x = make.random(rows: 9, columns: 1)
     let target = make.random(rows: 9, columns: 1)
     GradientCheck([x]) { tape, v in
-      0.75 * tape.squaredError(v[0], target: target, weight: 0.75)
+      0.75 * tape.squaredError(v[0], target: target, weight: 0.75).total
     }.expectRight("squared error")
-    let atTarget = GradientCheck([target]) { $0.squaredError($1[0], target: target, weight: 1) }
+    let atTarget = GradientCheck([target]) {
+      $0.squaredError($1[0], target: target, weight: 1).total
+    }
     #expect(atTarget.gradients()[0] == [Float](repeating: 0, count: 9))
   }
 
@@ -52,7 +54,8 @@ struct LossTests {
     let check = GradientCheck([x]) { tape, v in
       0.75
         * tape.prototypeMargin(
-          v[0], labels: labels, prototypes: prototypes, margin: 0.1, weight: 0.75)
+          v[0], labels: labels, prototypes: prototypes, margin: 0.1, weight: 0.75
+        ).total
     }
     check.expectRight("prototype margin")
     let gradient = try #require(check.gradients()[0])
@@ -88,7 +91,9 @@ struct LossTests {
     }
     GradientCheck(rows) { tape, v in
       0.75
-        * tape.contrastive(tape.list(v), dialogues: groups, contrast: contrast, weight: 0.75)
+        * tape.contrastive(
+          tape.list(v), dialogues: groups, contrast: contrast, weight: 0.75
+        ).total
     }.expectRight("contrastive loss")
   }
 
@@ -100,7 +105,7 @@ struct LossTests {
     let contrast = Contrast(
       positives: .sameModality, temperature: 0.5, averagesPositives: true, modalityCount: 2)
     let gradients = GradientCheck(rows) { tape, v in
-      tape.contrastive(tape.list(v), dialogues: groups, contrast: contrast, weight: 1)
+      tape.contrastive(tape.list(v), dialogues: groups, contrast: contrast, weight: 1).total
     }.gradients()
     #expect(gradients.allSatisfy { $0?.allSatisfy(\.isFinite) == true })
   }

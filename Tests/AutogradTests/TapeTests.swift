@@ -77,11 +77,12 @@ struct TapeTests {
     let prototypes = make.random(rows: 6, columns: 6)
     GradientCheck([x]) { tape, v in
       let list = tape.list([v[0], tape.tanh(v[0])])
-      return tape.crossEntropy(v[0], labels: labels, weight: 1).sum
-        + tape.squaredError(v[0], target: target, weight: 1)
+      return tape.crossEntropy(v[0], labels: labels, weight: 1).sums.total
+        + tape.squaredError(v[0], target: target, weight: 1).total
         + tape.prototypeMargin(
-          v[0], labels: labels, prototypes: prototypes, margin: 0.01, weight: 1)
-        + tape.contrastive(list, dialogues: groups, contrast: contrast, weight: 1)
+          v[0], labels: labels, prototypes: prototypes, margin: 0.01, weight: 1
+        ).total
+        + tape.contrastive(list, dialogues: groups, contrast: contrast, weight: 1).total
         + tape.projection(v[0], onto: target)
     }.expectRight("sum of losses")
   }

@@ -107,7 +107,8 @@ private final class TrainingStep {
     parameters.beginGradients(in: gradients.pointer)
     let encoding = model.encode(batch, pass)
     statistics.initialize(repeating: 0)
-    model.addPrototypeStatistics(encoding, labels: batch.labels, to: statistics)
+    model.addPrototypeStatistics(
+      encoding, rows: 0..<labels.count, labels: batch.labels, to: statistics)
     prototypes.stage(statistics)
     let prediction = model.predict(encoding, pass)
     let scales = LossScales(
@@ -116,7 +117,7 @@ private final class TrainingStep {
     lastLoss = model.losses(
       encoding, prediction, labels: batch.labels, prototypes: prototypes.prototypes,
       scales: scales, pass
-    ).total(model.options.loss)
+    )[0].total(model.options.loss)
     tape.backward()
     parameters.finishGradients()
     update()
@@ -142,14 +143,14 @@ private final class TrainingStep {
       workers: .single)
   }
 
-  private func makeBatch() -> MicroBatch {
+  private func makeBatch() -> DialogueBatch {
     let features = arena.allocate(Tensor.self, count: model.options.modalities.count)
     for m in features.indices {
       let tensor = arena.tensor(rows: labels.count, columns: model.options.modalities[m].width)
       for index in 0..<tensor.count { tensor.pointer[index] = Float(index % 17) / 17 - 0.5 }
       features.initializeElement(at: m, to: tensor)
     }
-    return MicroBatch(
+    return DialogueBatch(
       features: UnsafeBufferPointer(features),
       dialogues: RowGroups(offsets: copy(offsets), identifiers: copy(identifiers)),
       labels: copy(labels))

@@ -83,7 +83,7 @@ extension LossParts {
 private final class Share {
   let model: DFERC
   let parameters: Parameters
-  let batch: MicroBatch
+  let batch: DialogueBatch
   let pass: Pass
   let encoding: DFERC.Encoding
   let prediction: DFERC.Prediction
@@ -118,7 +118,7 @@ private final class Share {
     for position in positions {
       packedOffsets.append(packedOffsets[packedOffsets.count - 1] + lengths[position])
     }
-    batch = MicroBatch(
+    batch = DialogueBatch(
       features: copy(tensors),
       dialogues: RowGroups(
         offsets: copy(packedOffsets), identifiers: copy(positions.map { dialogues[$0] })),
@@ -132,7 +132,8 @@ private final class Share {
   var rowCount: Int { batch.dialogues.rowCount }
 
   func addStatistics(to statistics: UnsafeMutableBufferPointer<Double>) {
-    model.addPrototypeStatistics(encoding, labels: batch.labels, to: statistics)
+    model.addPrototypeStatistics(
+      encoding, rows: 0..<rowCount, labels: batch.labels, to: statistics)
   }
 
   func finish(
@@ -144,7 +145,7 @@ private final class Share {
     parameters.beginGradients(in: buffer.pointer)
     tape.backward()
     parameters.finishGradients()
-    return (losses, Array(buffer.elements))
+    return (losses[0], Array(buffer.elements))
   }
 
   func values(of tensor: Tensor) -> [Float] { Array(tensor.elements) }

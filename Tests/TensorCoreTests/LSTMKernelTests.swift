@@ -32,11 +32,12 @@ struct LSTMKernelTests {
     let x = make.random(rows: groups.rowCount, columns: inputs, scale: 2)
     let upstream = make.random(rows: groups.rowCount, columns: first + hidden)
     let direction = LSTMDirection(
-      reverse: reverse, order: TimeMajor(groups, arena: make.arena), inputWidth: inputs,
-      hiddenWidth: hidden, arena: make.arena)
+      reverse: reverse, order: TimeMajor(groups, arena: make.arena), hiddenWidth: hidden,
+      arena: make.arena)
     let output = make.arena.zeros(rows: groups.rowCount, columns: first + hidden)
+    direction.readInputs(
+      x, weights, products: .reproducible, arena: make.arena, workers: .single)
     direction.forward(
-      x, weights,
       packedRecurrent: PanelMatrix(packingTransposeOf: weights.recurrent, arena: make.arena),
       into: output, firstColumn: first)
 
@@ -62,33 +63,21 @@ struct LSTMKernelTests {
     direction.backward(
       upstream, packedRecurrent: PanelMatrix(packing: weights.recurrent, arena: make.arena),
       firstColumn: first)
-    for accumulate in [false, true] {
-      check("W_ih", gradient(\.input), accumulate, tolerance) {
-        direction.inputWeightGradient(into: $0, accumulate: accumulate)
-      }
-      check("W_hh", gradient(\.recurrent), accumulate, tolerance) {
-        direction.recurrentWeightGradient(into: $0, accumulate: accumulate, arena: make.arena)
-      }
-      check("b", gradient(\.inputBias), accumulate, tolerance) {
-        direction.biasGradient(into: $0, accumulate: accumulate)
-      }
+    let gates = Matrix(direction.gateGradients(arena: make.arena))
+    let preceding = Matrix(direction.precedingHidden(arena: make.arena))
+    var ones = Matrix(rows: 1, columns: gates.rows)
+    for row in 0..<gates.rows { ones[0, row] = 1 }
+    for (name, actual, wanted) in [
+      ("W_ih", Naive.product(gates.transposed, Matrix(x)), gradient(\.input)),
+      ("W_hh", Naive.product(gates.transposed, preceding), gradient(\.recurrent)),
+      ("b", Naive.product(ones, gates), gradient(\.inputBias)),
+      (
+        "x", Naive.product(gates, Matrix(weights.input)),
+        numericalGradient(at: Matrix(x)) { loss(naive, $0) }
+      ),
+    ] {
+      expectClose(actual.floats, wanted.floats, tolerance: tolerance, floor: 1, name)
     }
-    // Taken last, because it overwrites the time-major inputs.
-    check("x", numericalGradient(at: Matrix(x)) { loss(naive, $0) }, true, tolerance) {
-      direction.inputGradient(weights, into: $0, accumulate: true)
-    }
-  }
-
-  private func check(
-    _ name: String, _ wanted: Matrix, _ accumulate: Bool, _ tolerance: Double,
-    _ write: (Tensor) -> Void
-  ) {
-    let target = make.random(rows: wanted.rows, columns: wanted.columns)
-    let expected = accumulate ? Matrix(target).adding(wanted) : wanted
-    write(target)
-    expectClose(
-      target.values, expected.floats, tolerance: tolerance, floor: 1,
-      "\(name), accumulate \(accumulate)")
   }
 
   @Test("time-major order takes long dialogues first and keeps ties in order")
@@ -108,13 +97,12 @@ struct LSTMKernelTests {
     #expect(order.stepCount == 0 && order.rowCount == 0)
     let (weights, _) = weights(inputs: 3, hidden: 2)
     let direction = LSTMDirection(
-      reverse: false, order: order, inputWidth: 3, hiddenWidth: 2, arena: make.arena)
+      reverse: false, order: order, hiddenWidth: 2, arena: make.arena)
     let packed = PanelMatrix(packing: weights.recurrent, arena: make.arena)
     let none = make.arena.tensor(rows: 0, columns: 3)
     direction.backward(none, packedRecurrent: packed, firstColumn: 0)
-    let gradient = make.random(rows: 8, columns: 3)
-    direction.inputWeightGradient(into: gradient, accumulate: false)
-    #expect(gradient.values.allSatisfy { $0 == 0 })
+    #expect(direction.gateGradients(arena: make.arena).count == 0)
+    #expect(direction.precedingHidden(arena: make.arena).count == 0)
   }
 
   @Test("gathering and scattering are inverse")

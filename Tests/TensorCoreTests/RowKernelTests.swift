@@ -19,7 +19,9 @@ struct RowKernelTests {
     for accumulate in [false, true] {
       let sum = make.random(rows: 1, columns: columns)
       let before = sum.values
-      Elementwise.sumRows(x, into: sum, accumulate: accumulate)
+      Elementwise.sumRows(
+        x, segments: make.segments([rows / 3, 0, rows - rows / 3]), into: sum,
+        accumulate: accumulate)
       let expected = (0..<columns).map { column in
         (0..<rows).reduce(accumulate ? Double(before[column]) : 0) {
           $0 + Double(x.row($1)[column])
@@ -121,7 +123,8 @@ struct RowKernelTests {
         dy, gamma: gamma, normalized: normalized, reciprocals: reciprocals, into: dx,
         accumulate: accumulate)
       Normalization.scaleGradient(
-        dy, normalized: normalized, into: dgamma, accumulate: accumulate)
+        dy, normalized: normalized, segments: make.segments([1, rows - 1]), into: dgamma,
+        accumulate: accumulate)
       let wantedX = numericalGradient(at: Matrix(x)) { naive($0, Matrix(gamma)).dot(Matrix(dy)) }
       let wantedGamma = numericalGradient(at: Matrix(gamma)) {
         naive(Matrix(x), $0).dot(Matrix(dy))

@@ -8,6 +8,32 @@ struct StepArenaTests {
     UInt(bitPattern: buffer.baseAddress)
   }
 
+  @Test("what is allocated temporarily is taken back, and what stood before stays")
+  func temporary() {
+    let arena = StepArena(blockByteCount: 4096)
+    let kept = arena.tensor(rows: 1, columns: 8)
+    kept.fill(3)
+    let used = arena.usedByteCount
+    let first = arena.temporarily { arena.tensor(rows: 2, columns: 8).pointer }
+    let second = arena.temporarily { arena.tensor(rows: 4, columns: 8).pointer }
+    #expect(first == second)
+    #expect(arena.usedByteCount == used)
+    #expect(kept.elements.allSatisfy { $0 == 3 })
+  }
+
+  @Test("temporary memory beyond the arena stays until the reset")
+  func temporaryGrowth() {
+    let arena = StepArena(blockByteCount: 256)
+    let kept = arena.tensor(rows: 1, columns: 8)
+    kept.fill(3)
+    arena.temporarily { arena.tensor(rows: 100, columns: 100).fill(7) }
+    let later = arena.tensor(rows: 1, columns: 8)
+    later.fill(5)
+    #expect(kept.elements.allSatisfy { $0 == 3 } && later.elements.allSatisfy { $0 == 5 })
+    arena.reset()
+    #expect(arena.usedByteCount == 0)
+  }
+
   @Test("memory is aligned to cache lines and does not overlap")
   func alignment() {
     let arena = StepArena(blockByteCount: 4096)

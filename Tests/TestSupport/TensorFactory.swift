@@ -61,6 +61,11 @@ public final class TensorFactory {
     return RowGroups(
       offsets: integers(offsets), identifiers: integers(identifiers ?? Array(lengths.indices)))
   }
+
+  /// Segments of given lengths.
+  public func segments(_ lengths: [Int]) -> RowSegments {
+    RowSegments(offsets: integers(lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }))
+  }
 }
 
 extension Tensor {

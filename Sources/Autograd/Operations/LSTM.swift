@@ -42,9 +42,7 @@ extension Tape {
     let y = makeVariable(rows: x.value.rows, columns: 2 * hidden)
     let order = TimeMajor(groups, arena: arena)
     func direction(reverse: Bool) -> LSTMDirection {
-      LSTMDirection(
-        reverse: reverse, order: order, inputWidth: x.value.columns, hiddenWidth: hidden,
-        arena: arena)
+      LSTMDirection(reverse: reverse, order: order, hiddenWidth: hidden, arena: arena)
     }
     let operation = LSTMOperation(
       x: x, y: y, forward: direction(reverse: false), reverse: direction(reverse: true),
@@ -66,16 +64,20 @@ private struct LSTMOperation: Operation {
   private var hiddenWidth: Int { y.value.columns / 2 }
 
   func forward(on tape: Tape) {
+    readInputs(forward, forwardWeights, on: tape)
+    readInputs(reverse, reverseWeights, on: tape)
     let first = PanelMatrix(packingTransposeOf: forwardWeights.recurrent.value, arena: tape.arena)
     let second = PanelMatrix(packingTransposeOf: reverseWeights.recurrent.value, arena: tape.arena)
     tape.workers.both {
-      forward.forward(
-        x.value, forwardWeights.values, packedRecurrent: first, into: y.value, firstColumn: 0)
+      forward.forward(packedRecurrent: first, into: y.value, firstColumn: 0)
     } _: {
-      reverse.forward(
-        x.value, reverseWeights.values, packedRecurrent: second, into: y.value,
-        firstColumn: hiddenWidth)
+      reverse.forward(packedRecurrent: second, into: y.value, firstColumn: hiddenWidth)
     }
+  }
+
+  private func readInputs(_ direction: LSTMDirection, _ weights: LSTMWeights, on tape: Tape) {
+    direction.readInputs(
+      x.value, weights.values, products: tape.products, arena: tape.arena, workers: tape.workers)
   }
 
   func backward(on tape: Tape) {
@@ -92,20 +94,13 @@ private struct LSTMOperation: Operation {
   }
 
   private func contribute(_ direction: LSTMDirection, _ weights: LSTMWeights, on tape: Tape) {
-    tape.contribute(to: weights.input) { gradient, accumulate in
-      direction.inputWeightGradient(into: gradient, accumulate: accumulate)
-    }
-    tape.contribute(to: weights.recurrent) { gradient, accumulate in
-      direction.recurrentWeightGradient(into: gradient, accumulate: accumulate, arena: tape.arena)
-    }
-    tape.contribute(to: weights.inputBias) { gradient, accumulate in
-      direction.biasGradient(into: gradient, accumulate: accumulate)
-    }
-    tape.contribute(to: weights.recurrentBias) { gradient, accumulate in
-      direction.biasGradient(into: gradient, accumulate: accumulate)
-    }
-    tape.contribute(to: x) { dx, accumulate in
-      direction.inputGradient(weights.values, into: dx, accumulate: accumulate)
-    }
+    let gates = direction.gateGradients(arena: tape.arena)
+    tape.contributeWeight(weights.input, outputGradient: gates, input: x.value)
+    tape.contributeWeight(
+      weights.recurrent, outputGradient: gates,
+      input: direction.precedingHidden(arena: tape.arena))
+    tape.contributeBias(weights.inputBias, outputGradient: gates)
+    tape.contributeBias(weights.recurrentBias, outputGradient: gates)
+    tape.contributeInput(x, outputGradient: gates, weight: weights.input.value)
   }
 }

@@ -36,11 +36,10 @@ private struct LayerNormOperation: Operation {
     guard let dy = y.gradient else { return }
     tape.contribute(to: gamma) { dGamma, accumulate in
       Normalization.scaleGradient(
-        dy, normalized: normalized, into: dGamma, accumulate: accumulate)
+        dy, normalized: normalized, segments: tape.segments(ofRows: dy.rows), into: dGamma,
+        accumulate: accumulate)
     }
-    tape.contribute(to: beta) { dBeta, accumulate in
-      Elementwise.sumRows(dy, into: dBeta, accumulate: accumulate)
-    }
+    tape.contributeBias(beta, outputGradient: dy)
     tape.contribute(to: x) { dx, accumulate in
       Normalization.backward(
         dy, gamma: gamma.value, normalized: normalized, reciprocals: reciprocals, into: dx,

@@ -1,7 +1,7 @@
 import TensorCore
 
-// Operations that end in a part of the loss. Each returns a sum over rows as `Double` and takes
-// `weight`, the derivative of the whole loss by that sum.
+// Operations that end in a part of the loss. Each returns a sum over the rows of each micro-batch as
+// `Double` and takes `weight`, the derivative of the whole loss by those sums.
 
 extension Tape {
   /// The sum over rows of the cross-entropy between logits and labels, (13) and (24).
@@ -10,37 +10,45 @@ extension Tape {
   ///   - logits: [N, K].
   ///   - labels: the true class of every row, 0 ..< K.
   ///   - weight: the derivative of the loss by the sum.
-  /// - Returns: the sum, and the softmax of the logits, [N, K].
+  /// - Returns: the sums, and the softmax of the logits, [N, K].
   public func crossEntropy(
     _ logits: Variable, labels: UnsafeBufferPointer<Int>, weight: Float
-  ) -> (sum: Double, probabilities: Tensor) {
+  ) -> (sums: SegmentSums, probabilities: Tensor) {
     let probabilities = arena.tensor(rows: logits.value.rows, columns: logits.value.columns)
-    let sum = Classification.crossEntropyForward(
-      logits.value, labels: labels, probabilities: probabilities)
+    let sums = sums(ofRows: logits.value.rows) { rows in
+      Classification.crossEntropyForward(
+        logits.value.rows(rows), labels: UnsafeBufferPointer(rebasing: labels[rows]),
+        probabilities: probabilities.rows(rows))
+    }
     record(
       CrossEntropyOperation(
         logits: logits, labels: labels, weight: weight, probabilities: probabilities))
-    return (sum, probabilities)
+    return (sums, probabilities)
   }
 
   /// The sum of squared differences from a constant target, (14).
-  public func squaredError(_ x: Variable, target: Tensor, weight: Float) -> Double {
+  public func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
     record(SquaredErrorOperation(x: x, target: target, weight: weight))
-    return Classification.squaredErrorForward(x.value, target: target)
+    return sums(ofRows: x.value.rows) { rows in
+      Classification.squaredErrorForward(x.value.rows(rows), target: target.rows(rows))
+    }
   }
 
   /// The sum over rows of `max(mean (R_label - x)^2 - margin, 0)`, (19), with R constant.
   public func prototypeMargin(
     _ x: Variable, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, margin: Float,
     weight: Float
-  ) -> Double {
+  ) -> SegmentSums {
     let isActive = arena.tensor(rows: x.value.rows, columns: 1)
-    let sum = Prototypes.marginForward(
-      x.value, labels: labels, prototypes: prototypes, margin: margin, isActive: isActive)
+    let sums = sums(ofRows: x.value.rows) { rows in
+      Prototypes.marginForward(
+        x.value.rows(rows), labels: UnsafeBufferPointer(rebasing: labels[rows]),
+        prototypes: prototypes, margin: margin, isActive: isActive.rows(rows))
+    }
     record(
       PrototypeMarginOperation(
         x: x, labels: labels, prototypes: prototypes, isActive: isActive, weight: weight))
-    return sum
+    return sums
   }
 
   /// The sum over anchors of the contrastive loss, (3) and (5).
@@ -52,21 +60,28 @@ extension Tape {
   ///   - weight: the derivative of the loss by the sum.
   public func contrastive(
     _ rows: VariableList, dialogues: RowGroups, contrast: Contrast, weight: Float
-  ) -> Double {
+  ) -> SegmentSums {
     let blocks = arena.allocate(Contrast.Block.self, count: dialogues.count)
-    var sum = 0.0
-    for index in 0..<dialogues.count {
-      let range = dialogues.rows(of: index)
-      let block = contrast.makeBlock(rows: range, arena: arena, width: rows[0].value.columns) {
-        UnsafePointer(rows[$0].value.row($1))
+    let width = rows[0].value.columns
+    var next = 0
+    let sums = sums(ofRows: dialogues.rowCount) { segment in
+      var sum = 0.0
+      while next < dialogues.count, dialogues.rows(of: next).upperBound <= segment.upperBound {
+        let range = dialogues.rows(of: next)
+        let block = contrast.makeBlock(rows: range, arena: arena, width: width) {
+          UnsafePointer(rows[$0].value.row($1))
+        }
+        sum += contrast.forward(block, utterances: range.count)
+        blocks.initializeElement(at: next, to: block)
+        next += 1
       }
-      sum += contrast.forward(block, utterances: range.count)
-      blocks.initializeElement(at: index, to: block)
+      return sum
     }
+    precondition(next == dialogues.count, "a dialogue lies across the bound of a micro-batch")
     record(
       ContrastiveOperation(
         rows: rows, dialogues: dialogues, contrast: contrast, blocks: blocks, weight: weight))
-    return sum
+    return sums
   }
 
   /// The inner product with a constant, `sum of x * direction`: the loss of a gradient check.

@@ -2,14 +2,17 @@ import TensorCore
 
 /// The rows of some dialogues one after another, without padding, with offsets beside them.
 ///
-/// Letters: B dialogues, N utterances in all, K emotions. One value is kept and packed anew for
-/// every micro-batch; it allocates only while it meets larger micro-batches than before.
+/// Letters: B dialogues, N utterances in all, K emotions, V micro-batches. One value is kept and
+/// packed anew for every step; it allocates only while it meets larger batches than before.
 public struct PackedBatch: Sendable {
   /// The dialogues, as indices in the split's file order. `[B]`
   public private(set) var dialogues: [Int] = []
 
   /// The first row of each dialogue, and N at the end. `[B + 1]`
   public private(set) var offsets: [Int] = [0]
+
+  /// The first row of each micro-batch, and N at the end. `[V + 1]`
+  public private(set) var microBatchOffsets: [Int] = [0]
 
   /// The emotion of each row in 0 ..< K, or ``Split/unlabelled``. `[N]`
   public private(set) var labels: [Int] = []
@@ -29,16 +32,27 @@ public struct PackedBatch: Sendable {
   /// Whether there is no dialogue, as in a micro-batch beyond the last dialogue.
   public var isEmpty: Bool { dialogues.isEmpty }
 
-  /// Replaces the contents by other dialogues, as of a micro-batch.
+  /// Replaces the contents by other dialogues, as one micro-batch.
   public mutating func pack(_ dialogues: [Int], of split: Split) {
     clear()
     for dialogue in dialogues { append(dialogue, of: split) }
+    microBatchOffsets.append(labels.count)
+  }
+
+  /// Replaces the contents by several micro-batches, one after another.
+  public mutating func pack(_ microBatches: ArraySlice<[Int]>, of split: Split) {
+    clear()
+    for dialogues in microBatches {
+      for dialogue in dialogues { append(dialogue, of: split) }
+      microBatchOffsets.append(labels.count)
+    }
   }
 
   /// Replaces the contents by consecutive dialogues, as of an evaluation group.
   public mutating func pack(_ dialogues: Range<Int>, of split: Split) {
     clear()
     for dialogue in dialogues { append(dialogue, of: split) }
+    microBatchOffsets.append(labels.count)
   }
 
   private mutating func clear() {
@@ -46,6 +60,8 @@ public struct PackedBatch: Sendable {
     labels.removeAll(keepingCapacity: true)
     offsets.removeAll(keepingCapacity: true)
     offsets.append(0)
+    microBatchOffsets.removeAll(keepingCapacity: true)
+    microBatchOffsets.append(0)
   }
 
   private mutating func append(_ dialogue: Int, of split: Split) {

@@ -36,4 +36,13 @@ public struct Linear: BitwiseCopyable, Sendable {
     pass.tape.linear(
       x, weight: pass.parameters[weight], bias: .constant(pass.parameters[bias].value))
   }
+
+  /// The same map of several tensors, as it makes the keys of an attention; see ``keys(_:_:)``.
+  ///
+  /// - Parameter xs: [N, inputs] each.
+  /// - Returns: [N, outputs] each.
+  public func keys(_ xs: VariableList, _ pass: Pass) -> VariableList {
+    pass.tape.linear(
+      xs, sharing: pass.parameters[weight], bias: pass.parameters[bias].value)
+  }
 }

@@ -30,12 +30,20 @@ public enum Elementwise {
     for row in 0..<y.rows { y.row(row).update(from: bias.pointer, count: y.columns) }
   }
 
-  /// Adds up the rows of `x` into `sum` [1, columns], in ascending order of rows.
-  public static func sumRows(_ x: Tensor, into sum: Tensor, accumulate: Bool) {
-    precondition(sum.count == x.columns, "sum has \(sum.count) elements, not \(x.columns)")
+  /// Adds up the rows of `x` into `sum` [1, columns]: those of each segment in ascending order, then
+  /// the segments in their tree.
+  public static func sumRows(
+    _ x: Tensor, segments: RowSegments, into sum: Tensor, accumulate: Bool
+  ) {
+    precondition(
+      sum.count == x.columns && segments.rowCount == x.rows,
+      "[\(x.rows), \(x.columns)] cannot be summed into \(sum.count) elements")
     forEachVector(count: x.columns) { start, length in
-      var total = SIMD8<Float>(repeating: 0)
-      for row in 0..<x.rows { total += SIMD8(x.row(row) + start, length: length) }
+      let total = segments.treeSum { rows in
+        var total = SIMD8<Float>(repeating: 0)
+        for row in rows { total += SIMD8(x.row(row) + start, length: length) }
+        return total
+      }
       total.store(sum.pointer + start, length: length, accumulate: accumulate)
     }
   }

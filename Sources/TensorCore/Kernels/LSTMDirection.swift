@@ -34,7 +34,6 @@ public struct LSTMDirection: BitwiseCopyable {
 
   let order: TimeMajor
   let rows: UnsafeMutableBufferPointer<Int>
-  let inputs: Tensor  // [N, D], time-major
   let gates: Tensor  // [N, 4H]: sums, then activations, then in the backward pass their gradients
   let cells: Tensor  // [N, H]
   let cellTangents: Tensor  // [N, H], tanh(c)
@@ -44,13 +43,10 @@ public struct LSTMDirection: BitwiseCopyable {
   private var hiddenWidth: Int { hidden.columns }
 
   /// Reserves what both passes need.
-  public init(
-    reverse: Bool, order: TimeMajor, inputWidth: Int, hiddenWidth: Int, arena: StepArena
-  ) {
+  public init(reverse: Bool, order: TimeMajor, hiddenWidth: Int, arena: StepArena) {
     self.order = order
     rows = reverse ? order.reverseRows : order.forwardRows
     let count = order.rowCount
-    inputs = arena.tensor(rows: count, columns: inputWidth)
     gates = arena.tensor(rows: count, columns: 4 * hiddenWidth)
     cells = arena.tensor(rows: count, columns: hiddenWidth)
     cellTangents = arena.tensor(rows: count, columns: hiddenWidth)
@@ -59,25 +55,37 @@ public struct LSTMDirection: BitwiseCopyable {
     scratch = arena.tensor(rows: 2 * widest, columns: hiddenWidth)
   }
 
-  /// Computes h for every row and writes it into columns `firstColumn ..< firstColumn + H`.
+  /// Computes the share of the inputs in the sums of all gates, `x W_ih^T + b_ih + b_hh`.
   ///
   /// - Parameters:
   ///   - x: packed rows, [N, D].
   ///   - weights: of this direction.
+  ///   - products: how products are made.
+  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - workers: gates are divided between them.
+  public func readInputs(
+    _ x: Tensor, _ weights: Weights, products: LinearProducts, arena: StepArena, workers: Workers
+  ) {
+    arena.temporarily {
+      let packed = arena.tensor(rows: gates.rows, columns: gates.columns)
+      Elementwise.broadcastRow(weights.inputBias, into: packed)
+      for row in 0..<packed.rows {
+        Elementwise.add(
+          weights.recurrentBias, into: packed.rows(row..<row + 1), accumulate: true)
+      }
+      products.addForward(
+        x, weight: weights.input, into: packed, arena: arena, workers: workers)
+      TimeMajor.gather(packed, rows: rows, into: gates)
+    }
+  }
+
+  /// Computes h for every row and writes it into columns `firstColumn ..< firstColumn + H`.
+  ///
+  /// - Parameters:
   ///   - packedRecurrent: W_hh transposed into panels, depth H.
   ///   - output: packed rows, at least `firstColumn + H` wide.
   ///   - firstColumn: where this direction's half begins.
-  public func forward(
-    _ x: Tensor, _ weights: Weights, packedRecurrent: PanelMatrix, into output: Tensor,
-    firstColumn: Int
-  ) {
-    TimeMajor.gather(x, rows: rows, into: inputs)
-    Elementwise.broadcastRow(weights.inputBias, into: gates)
-    for row in 0..<gates.rows {
-      Elementwise.add(
-        weights.recurrentBias, into: gates.rows(row..<row + 1), accumulate: true)
-    }
-    MatrixProduct.multiply(inputs, weights.input.transposed, into: gates, accumulate: true)
+  public func forward(packedRecurrent: PanelMatrix, into output: Tensor, firstColumn: Int) {
     for step in 0..<order.stepCount {
       let positions = order.positions(of: step)
       if step > 0 {
@@ -123,8 +131,7 @@ public struct LSTMDirection: BitwiseCopyable {
     }
   }
 
-  /// Turns the gradient of h into the gradients of the gates, from which the gradients of the
-  /// weights and of x follow.
+  /// Turns the gradient of h into the gradients of the gates.
   ///
   /// - Parameters:
   ///   - outputGradient: packed rows; this direction reads columns from `firstColumn` on.
@@ -181,33 +188,32 @@ public struct LSTMDirection: BitwiseCopyable {
     }
   }
 
-  /// `dW_ih = dgates^T x`.
-  public func inputWeightGradient(into gradient: Tensor, accumulate: Bool) {
-    MatrixProduct.multiply(gates.transposed, inputs, into: gradient, accumulate: accumulate)
+  /// The gradients of the gates in packed order, from which those of the weights and of x follow as
+  /// those of a linear map.
+  ///
+  /// - Returns: packed rows, [N, 4H].
+  public func gateGradients(arena: StepArena) -> Tensor {
+    let packed = arena.tensor(rows: gates.rows, columns: gates.columns)
+    TimeMajor.scatter(gates, rows: rows, into: packed)
+    return packed
   }
 
-  /// `dW_hh = dgates^T h'`, over the rows that have a predecessor.
-  public func recurrentWeightGradient(into gradient: Tensor, accumulate: Bool, arena: StepArena) {
-    let first = order.stepCount == 0 ? 0 : order.positions(of: 0).count
-    let later = gates.rows(first..<gates.rows)
-    let preceding = arena.tensor(rows: later.rows, columns: hiddenWidth)
-    for step in 1..<max(order.stepCount, 1) {
+  /// The hidden state that went into every row, zero where a dialogue begins.
+  ///
+  /// - Returns: packed rows, [N, H].
+  public func precedingHidden(arena: StepArena) -> Tensor {
+    let packed = arena.tensor(rows: hidden.rows, columns: hiddenWidth)
+    for step in 0..<order.stepCount {
       let positions = order.positions(of: step)
-      preceding.rows(positions.lowerBound - first..<positions.upperBound - first)
-        .copy(from: hidden.rows(precedingRows(of: positions, step: step)))
+      for offset in 0..<positions.count {
+        let target = packed.row(rows[positions.lowerBound + offset])
+        if step == 0 {
+          target.update(repeating: 0, count: hiddenWidth)
+        } else {
+          target.update(from: hidden.row(order.starts[step - 1] + offset), count: hiddenWidth)
+        }
+      }
     }
-    MatrixProduct.multiply(later.transposed, preceding, into: gradient, accumulate: accumulate)
-  }
-
-  /// The gradient of either bias, the sum of the gates' gradients over all rows.
-  public func biasGradient(into gradient: Tensor, accumulate: Bool) {
-    Elementwise.sumRows(gates, into: gradient, accumulate: accumulate)
-  }
-
-  /// Adds the gradient of x to packed rows, or writes it; the last of the gradients to be taken.
-  public func inputGradient(_ weights: Weights, into dx: Tensor, accumulate: Bool) {
-    // The memory of the time-major inputs is free once the weight gradients are known.
-    MatrixProduct.multiply(gates, weights.input, into: inputs, accumulate: false)
-    TimeMajor.scatter(inputs, rows: rows, into: dx, accumulate: accumulate)
+    return packed
   }
 }

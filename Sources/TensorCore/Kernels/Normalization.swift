@@ -74,16 +74,20 @@ public enum Normalization {
     }
   }
 
-  /// `dgamma = sum over rows of dy xhat`.
+  /// `dgamma = sum over rows of dy xhat`: the segments are summed in their tree.
   public static func scaleGradient(
-    _ dy: Tensor, normalized: Tensor, into dgamma: Tensor, accumulate: Bool
+    _ dy: Tensor, normalized: Tensor, segments: RowSegments, into dgamma: Tensor, accumulate: Bool
   ) {
+    precondition(segments.rowCount == dy.rows, "\(segments.rowCount) rows, not \(dy.rows)")
     forEachVector(count: dy.columns) { start, length in
-      var sum = SIMD8<Float>(repeating: 0)
-      for row in 0..<dy.rows {
-        sum = sum.adding(
-          SIMD8(dy.row(row) + start, length: length),
-          times: SIMD8(normalized.row(row) + start, length: length))
+      let sum = segments.treeSum { rows in
+        var sum = SIMD8<Float>(repeating: 0)
+        for row in rows {
+          sum = sum.adding(
+            SIMD8(dy.row(row) + start, length: length),
+            times: SIMD8(normalized.row(row) + start, length: length))
+        }
+        return sum
       }
       sum.store(dgamma.pointer + start, length: length, accumulate: accumulate)
     }

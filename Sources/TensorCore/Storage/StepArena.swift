@@ -56,6 +56,14 @@ public final class StepArena {
     return pointer
   }
 
+  /// Takes back what `body` has allocated, as soon as it returns.
+  public func temporarily<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let (blockCount, used) = (blocks.count, usedInLastBlock)
+    // In a step that outgrows the arena, memory may lie in a new block, which stays until the reset.
+    defer { if blocks.count == blockCount { usedInLastBlock = used } }
+    return try body()
+  }
+
   /// Takes back all memory, which makes every tensor of the step invalid.
   public func reset() {
     if blocks.count > 1 {

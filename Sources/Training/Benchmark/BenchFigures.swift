@@ -36,6 +36,8 @@ struct BenchFigures: Encodable {
   var peakFlops = 0.0
   /// Bytes a second of summing a 20 MB gradient buffer over all ranks.
   var sumBandwidth: Double?
+  /// Milliseconds of a step cut into each of ``MicroBatchBenchmark/counts``, on one rank.
+  var microBatchTimes: [Double]?
   var peakMemoryMegabytes = 0.0
   var blasKernel = ""
 
@@ -49,6 +51,7 @@ struct BenchFigures: Encodable {
     case modelFlops = "model_flop_rate"
     case peakFlops = "sgemm_flop_rate"
     case sumBandwidth = "sum_bytes_rate"
+    case microBatchTimes = "micro_batches_ms"
     case peakMemoryMegabytes = "peak_memory_mb"
     case blasKernel = "blas_kernel"
   }
@@ -80,6 +83,12 @@ struct BenchFigures: Encodable {
     ]
     if let sumBandwidth {
       lines.append("sum over ranks \(String(fixed: sumBandwidth / 1e9, digits: 2)) GB/s")
+    }
+    if let microBatchTimes {
+      let times = zip(MicroBatchBenchmark.counts, microBatchTimes).map { count, time in
+        "\(count): \(String(fixed: time, digits: 1)) ms"
+      }
+      lines.append("a step in fixed micro-batches \(times.joined(separator: ", "))")
     }
     lines.append("peak memory \(String(fixed: peakMemoryMegabytes, digits: 0)) MB a rank")
     return lines.joined(separator: "\n") + "\n\n" + table.text

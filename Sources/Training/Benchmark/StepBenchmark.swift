@@ -1,7 +1,5 @@
 import DFERCModel
-import DataParallel
 import DialogueData
-import NeuralNet
 import TensorCore
 
 /// Times whole training steps, dropout, clipping and AdamW included, on random batches.
@@ -28,13 +26,8 @@ struct StepBenchmark {
         dialogues: Array(first..<first + request.dialogues),
         dialogueLengths: split.dialogueLengths, microBatchCount: team.collective.size)
     }
-    let configuration = RunConfiguration()
-    let model = DFERC(
-      DFERCOptions(
-        configuration, widths: split.modalities, emotionCount: split.emotions.count))
-    let gradients = try GradientEngine(model: model, seed: Self.seed, team: team)
-    engine = StepEngine(
-      gradients: gradients, configuration: configuration, workers: team.workers)
+    engine = try StepEngine(
+      RunConfiguration(), of: split, seed: Self.seed, products: .fast, team: team)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.
@@ -52,6 +45,14 @@ struct StepBenchmark {
       if step >= request.warmup { times.append(span / .seconds(1)) }
     }
     return figures(times)
+  }
+
+  /// What fixed micro-batches cost; nil with several ranks, which share them.
+  func microBatchTimes() throws -> [Double]? {
+    guard team.collective.size == 1 else { return nil }
+    let bench = try MicroBatchBenchmark(
+      batches: batches, of: split, seed: Self.seed, team: team)
+    return try bench.run()
   }
 
   private func figures(_ times: [Double]) -> BenchFigures {

@@ -13,6 +13,7 @@ extension Commands {
     let bandwidth = try MachinePeak.sumBandwidth(over: team.collective)
     var bench = try StepBenchmark(request, team: team)
     var figures = try bench.run()
+    figures.microBatchTimes = try bench.microBatchTimes()
     figures.peakFlops = peak
     figures.sumBandwidth = bandwidth
     if team.isFirst {

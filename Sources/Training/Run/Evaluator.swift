@@ -20,12 +20,12 @@ struct Evaluator {
 
   private let model: DFERC
   private let collective: any Collective
-  private let pass: MicroBatchPass
+  private let pass: BatchPass
 
   init(model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers) {
     self.model = model
     self.collective = collective
-    pass = MicroBatchPass(model: model, parameters: parameters, workers: workers)
+    pass = BatchPass(model: model, parameters: parameters, workers: workers, products: .fast)
   }
 
   /// Scores a split with labels; collective.
@@ -76,7 +76,7 @@ struct Evaluator {
   }
 
   /// The micro-batch that is being scored.
-  var current: MicroBatchPass { pass }
+  var current: BatchPass { pass }
 
   /// The most probable emotion, the first of equals.
   static func winner(_ scores: UnsafePointer<Float>, count: Int) -> Int {

@@ -16,7 +16,9 @@ struct SingleStep {
     self.model = model
     self.configuration = configuration
     self.team = team
-    engine = try GradientEngine(model: model, seed: configuration.train.seed, team: team)
+    engine = try GradientEngine(
+      model: model, seed: configuration.train.seed, products: LinearProducts(configuration),
+      team: team)
   }
 
   /// Replaces parameters and prototypes by those of a weights file.
@@ -65,13 +67,12 @@ struct SingleStep {
     }
     // Every row is computed by one rank and zero on all others, so this sum is exact.
     var table = [Float](repeating: 0, count: batch.utteranceCount * width)
-    for pass in engine.localPasses {
-      for (position, dialogue) in pass.dialogues.enumerated() {
-        for (offset, row) in pass.rows(of: position).enumerated() {
-          let target = ((starts[dialogue] ?? 0) + offset) * width
-          let values = Self.values(of: pass.prediction, row: row, options: options)
-          table.replaceSubrange(target..<target + width, with: values)
-        }
+    let pass = engine.pass
+    for (position, dialogue) in pass.dialogues.enumerated() {
+      for (offset, row) in pass.rows(of: position).enumerated() {
+        let target = ((starts[dialogue] ?? 0) + offset) * width
+        let values = Self.values(of: pass.prediction, row: row, options: options)
+        table.replaceSubrange(target..<target + width, with: values)
       }
     }
     try table.withUnsafeMutableBufferPointer { try team.collective.sum($0) }

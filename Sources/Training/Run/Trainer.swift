@@ -52,7 +52,8 @@ final class Trainer {
         configuration, widths: data.train.modalities,
         emotionCount: data.dataset.manifest.emotions.count))
     let gradients = try GradientEngine(
-      model: model, seed: configuration.train.seed, team: team)
+      model: model, seed: configuration.train.seed, products: LinearProducts(configuration),
+      team: team)
     engine = StepEngine(
       gradients: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(

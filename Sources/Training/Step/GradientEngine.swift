@@ -18,9 +18,8 @@ final class GradientEngine {
   var clock = PhaseClock()
 
   private let collective: any Collective
-  private let workers: Workers
-  private var passes: [MicroBatchPass] = []
-  private let gradientTree: TreeAccumulator<Float>
+  /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
+  let pass: BatchPass
   private let statistics: UnsafeMutableBufferPointer<Double>
   private let statisticsTree: TreeAccumulator<Double>
   private let losses: UnsafeMutableBufferPointer<Double>
@@ -29,27 +28,31 @@ final class GradientEngine {
   /// A model with the initial values of a seed and prototypes that have seen nothing.
   ///
   /// Collective: every rank makes one at the same place.
-  convenience init(model: DFERC, seed: UInt64, team: RankTeam) throws {
+  ///
+  /// - Parameter products: reproducible ones, where a rank has several micro-batches.
+  convenience init(
+    model: DFERC, seed: UInt64, products: LinearProducts, team: RankTeam
+  ) throws {
     let parameters = Parameters(layout: model.layout)
     parameters.initialize(seed: seed)
     let prototypes = EmotionPrototypes(
       emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
     try self.init(
-      model: model, parameters: parameters, prototypes: prototypes, collective: team.collective,
-      workers: team.workers)
+      model: model, parameters: parameters, prototypes: prototypes, products: products,
+      collective: team.collective, workers: team.workers)
   }
 
   private init(
     model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes,
-    collective: any Collective, workers: Workers
+    products: LinearProducts, collective: any Collective, workers: Workers
   ) throws {
     self.model = model
     self.parameters = parameters
     self.prototypes = prototypes
     self.collective = collective
-    self.workers = workers
     sum = try collective.makeSharedBuffer(count: model.layout.count)
-    gradientTree = TreeAccumulator(count: sum.count, result: sum.pointer)
+    pass = BatchPass(
+      model: model, parameters: parameters, workers: workers, products: products)
     (statistics, statisticsTree) = Self.makeSum(count: prototypes.statisticsCount)
     (losses, lossTree) = Self.makeSum(count: LossParts.count)
   }
@@ -70,10 +73,6 @@ final class GradientEngine {
     )
   }
 
-  /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
-  var localPasses: ArraySlice<MicroBatchPass> { passes[..<localCount] }
-  private var localCount = 0
-
   /// Computes the losses of a global batch and leaves their gradients in ``sum``.
   ///
   /// The prototypes have taken the batch in, but not for good: see ``EmotionPrototypes/commit()``.
@@ -87,16 +86,10 @@ final class GradientEngine {
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> LossParts {
     let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
-    localCount = mine.count
-    while passes.count < localCount {
-      passes.append(MicroBatchPass(model: model, parameters: parameters, workers: workers))
+    clock.measure(.load) {
+      pass.load(batch.microBatches[mine], of: split, randomness: randomness, recording: true)
     }
-    for (pass, index) in zip(localPasses, mine) {
-      clock.measure(.load) {
-        pass.load(batch.microBatches[index], of: split, randomness: randomness, recording: true)
-      }
-      clock.measure(.encode) { pass.encode() }
-    }
+    clock.measure(.encode) { pass.encode() }
     if model.options.hasPrototypes { try clock.measure(.prototypes) { try updatePrototypes() } }
     let scales = LossScales(
       utteranceCount: batch.utteranceCount, accompaniedCount: batch.anchorUtterances,
@@ -111,11 +104,11 @@ final class GradientEngine {
 
   private func updatePrototypes() throws {
     statisticsTree.begin()
-    for pass in localPasses {
+    pass.forEachMicroBatch { rows in
       statisticsTree.addLeaf { leaf in
         leaf.update(repeating: 0, count: statistics.count)
         pass.addPrototypeStatistics(
-          to: UnsafeMutableBufferPointer(start: leaf, count: statistics.count))
+          of: rows, to: UnsafeMutableBufferPointer(start: leaf, count: statistics.count))
       }
     }
     statisticsTree.finish()
@@ -124,17 +117,15 @@ final class GradientEngine {
   }
 
   private func differentiate(_ scales: LossScales) {
-    gradientTree.begin()
-    lossTree.begin()
-    for pass in localPasses {
-      clock.measure(.predict) { _ = pass.predict() }
-      let parts = clock.measure(.losses) {
-        pass.losses(prototypes: prototypes.prototypes, scales: scales)
-      }
-      lossTree.addLeaf { parts.write(to: $0) }
-      clock.measure(.backward) { gradientTree.addLeaf { pass.backward(into: $0) } }
+    clock.measure(.predict) { _ = pass.predict() }
+    let shares = clock.measure(.losses) {
+      pass.losses(prototypes: prototypes.prototypes, scales: scales)
     }
-    gradientTree.finish()
+    lossTree.begin()
+    for microBatch in 0..<shares.count {
+      lossTree.addLeaf { shares[microBatch].write(to: $0) }
+    }
     lossTree.finish()
+    clock.measure(.backward) { pass.backward(into: sum.pointer) }
   }
 }

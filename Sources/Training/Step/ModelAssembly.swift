@@ -33,6 +33,13 @@ extension DFERCOptions {
   }
 }
 
+extension LinearProducts {
+  /// The products that a configuration asks for: fixed micro-batches promise reproducible results.
+  init(_ configuration: RunConfiguration) {
+    self = configuration.train.microBatches == nil ? .fast : .reproducible
+  }
+}
+
 extension Dropout.Randomness {
   /// The dropout of a training step; nil where nothing is dropped.
   init?(_ configuration: RunConfiguration, step: Int) {

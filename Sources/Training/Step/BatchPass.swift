@@ -4,11 +4,11 @@ import DialogueData
 import NeuralNet
 import TensorCore
 
-/// One micro-batch on its way through the model, with memory of its own.
+/// The micro-batches of a rank on their way through the model, in one pass.
 ///
-/// A rank that holds several micro-batches runs all of them up to the prototype statistics before
-/// any goes on, because the prototypes of a step depend on the whole global batch.
-final class MicroBatchPass {
+/// They share every product, yet each gets the bits that it would get alone: rows do not depend on
+/// one another, and sums over rows are taken within a micro-batch first.
+final class BatchPass {
   private let model: DFERC
   private let parameters: Parameters
   private let tape: Tape
@@ -16,19 +16,19 @@ final class MicroBatchPass {
   private var state: State?
 
   private struct State {
-    let batch: MicroBatch
+    let batch: DialogueBatch
     let pass: Pass
     var encoding: DFERC.Encoding?
     var prediction: DFERC.Prediction?
   }
 
-  init(model: DFERC, parameters: Parameters, workers: Workers) {
+  init(model: DFERC, parameters: Parameters, workers: Workers, products: LinearProducts) {
     self.model = model
     self.parameters = parameters
-    tape = Tape(arena: StepArena(), workers: workers)
+    tape = Tape(arena: StepArena(), workers: workers, products: products)
   }
 
-  /// The dialogues of the micro-batch by their index in file order, in the order of their rows.
+  /// The dialogues of the pass by their index in file order, in the order of their rows.
   var dialogues: [Int] { packed.dialogues }
 
   /// The rows of each dialogue, in the order of ``dialogues``.
@@ -39,11 +39,18 @@ final class MicroBatchPass {
   /// The label of every row.
   var labels: [Int] { packed.labels }
 
-  /// Takes dialogues in the order of a batch plan; see ``load(of:randomness:recording:)``.
+  /// Hands out the rows of each micro-batch.
+  func forEachMicroBatch(_ body: (_ rows: Range<Int>) -> Void) {
+    let offsets = packed.microBatchOffsets
+    for index in 1..<offsets.count { body(offsets[index - 1]..<offsets[index]) }
+  }
+
+  /// Takes micro-batches of a batch plan; see ``load(of:randomness:recording:)``.
   func load(
-    _ dialogues: [Int], of split: Split, randomness: Dropout.Randomness?, recording: Bool
+    _ microBatches: ArraySlice<[Int]>, of split: Split, randomness: Dropout.Randomness?,
+    recording: Bool
   ) {
-    packed.pack(dialogues, of: split)
+    packed.pack(microBatches, of: split)
     load(of: split, randomness: randomness, recording: recording)
   }
 
@@ -53,7 +60,7 @@ final class MicroBatchPass {
     load(of: split, randomness: nil, recording: false)
   }
 
-  /// Copies the dialogues' features and labels, and forgets the micro-batch before.
+  /// Copies the dialogues' features and labels, and forgets the pass before.
   ///
   /// - Parameters:
   ///   - split: the split the dialogues belong to.
@@ -61,6 +68,7 @@ final class MicroBatchPass {
   ///   - recording: whether a backward pass will follow.
   private func load(of split: Split, randomness: Dropout.Randomness?, recording: Bool) {
     tape.reset(recording: recording)
+    tape.divide(into: RowSegments(offsets: copy(packed.microBatchOffsets)))
     let modalities = model.options.modalities
     let features = tape.arena.allocate(Tensor.self, count: modalities.count)
     for (index, modality) in modalities.enumerated() {
@@ -69,7 +77,7 @@ final class MicroBatchPass {
       features.initializeElement(at: index, to: tensor)
     }
     let groups = RowGroups(offsets: copy(packed.offsets), identifiers: copy(packed.dialogues))
-    let batch = MicroBatch(
+    let batch = DialogueBatch(
       features: UnsafeBufferPointer(features), dialogues: groups, labels: copy(packed.labels))
     let pass = Pass(
       tape: tape, parameters: parameters, dialogues: groups, randomness: randomness)
@@ -84,14 +92,19 @@ final class MicroBatchPass {
 
   /// Runs the model up to the aligned features.
   func encode() {
-    guard let loaded = state else { preconditionFailure("no micro-batch is loaded") }
+    guard let loaded = state else { preconditionFailure("nothing is loaded") }
     state?.encoding = model.encode(loaded.batch, loaded.pass)
   }
 
-  /// Adds this micro-batch's share of the prototype statistics.
-  func addPrototypeStatistics(to statistics: UnsafeMutableBufferPointer<Double>) {
+  /// Adds one micro-batch's share of the prototype statistics.
+  ///
+  /// - Parameter rows: those of the micro-batch.
+  func addPrototypeStatistics(
+    of rows: Range<Int>, to statistics: UnsafeMutableBufferPointer<Double>
+  ) {
     let (state, encoding) = encoded()
-    model.addPrototypeStatistics(encoding, labels: state.batch.labels, to: statistics)
+    model.addPrototypeStatistics(
+      encoding, rows: rows, labels: state.batch.labels, to: statistics)
   }
 
   /// Brings in context and classifies.
@@ -109,15 +122,15 @@ final class MicroBatchPass {
     return prediction
   }
 
-  /// This micro-batch's share of the loss.
-  func losses(prototypes: Tensor, scales: LossScales) -> LossParts {
+  /// The share of the loss of every micro-batch.
+  func losses(prototypes: Tensor, scales: LossScales) -> LossShares {
     let (state, encoding) = encoded()
     return model.losses(
       encoding, prediction, labels: state.batch.labels, prototypes: prototypes, scales: scales,
       state.pass)
   }
 
-  /// Writes this micro-batch's share of all gradients into a flat buffer.
+  /// Writes the sum of all gradients over the micro-batches into a flat buffer.
   func backward(into gradients: UnsafeMutablePointer<Float>) {
     parameters.beginGradients(in: gradients)
     tape.backward()
@@ -126,7 +139,7 @@ final class MicroBatchPass {
 
   private func encoded() -> (State, DFERC.Encoding) {
     guard let state, let encoding = state.encoding else {
-      preconditionFailure("no micro-batch is encoded")
+      preconditionFailure("nothing is encoded")
     }
     return (state, encoding)
   }

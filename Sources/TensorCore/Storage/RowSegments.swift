@@ -1,0 +1,66 @@
+/// Consecutive rows of a packed tensor whose sums are leaves of one tree: those of each micro-batch.
+public struct RowSegments: BitwiseCopyable {
+  /// Segment s owns rows `offsets[s] ..< offsets[s + 1]`; one more entry than segments.
+  public let offsets: UnsafeBufferPointer<Int>
+
+  /// Segments over memory that outlives them.
+  public init(offsets: UnsafeBufferPointer<Int>) {
+    precondition(!offsets.isEmpty, "offsets need one entry more than segments")
+    self.offsets = offsets
+  }
+
+  /// The number of segments.
+  public var count: Int { offsets.count - 1 }
+
+  /// The number of rows of all segments.
+  public var rowCount: Int { offsets[offsets.count - 1] }
+
+  /// The rows of one segment.
+  @inline(__always)
+  public func rows(_ segment: Int) -> Range<Int> {
+    offsets[segment]..<offsets[segment + 1]
+  }
+
+  /// Segments that are so many times as long.
+  public func repeated(_ times: Int, arena: StepArena) -> RowSegments {
+    let longer = arena.allocate(Int.self, count: offsets.count)
+    for index in offsets.indices {
+      longer.initializeElement(at: index, to: times * offsets[index])
+    }
+    return RowSegments(offsets: UnsafeBufferPointer(longer))
+  }
+
+  /// The sum over segments in the binary tree over their numbers.
+  ///
+  /// - Parameter leaf: the sum over the rows of one segment.
+  @inline(__always)
+  func treeSum(_ leaf: (Range<Int>) -> SIMD8<Float>) -> SIMD8<Float> {
+    if count == 1 { return leaf(rows(0)) }
+    return withUnsafeTemporaryAllocation(of: SIMD8<Float>.self, capacity: treeDepth) { waiting in
+      var height = 0
+      for segment in 0..<count {
+        var sum = leaf(rows(segment))
+        // A sum of equal height waits for each trailing one of the number.
+        var number = segment
+        while number & 1 == 1 {
+          height -= 1
+          sum = waiting[height] + sum
+          number >>= 1
+        }
+        waiting.initializeElement(at: height, to: sum)
+        height += 1
+      }
+      guard height > 0 else { return SIMD8(repeating: 0) }
+      var sum = waiting[height - 1]
+      for left in (0..<height - 1).reversed() { sum = waiting[left] + sum }
+      return sum
+    }
+  }
+
+  /// How many partial sums wait at the most while leaves come in one after another.
+  var treeDepth: Int {
+    var depth = 1
+    while 1 << depth <= count { depth += 1 }
+    return depth
+  }
+}
