@@ -47,4 +47,28 @@ public protocol Collective: AnyObject {
   ///
   /// - Parameter buffer: Made by this collective.
   func sum(_ buffer: SynchronizedBuffer) throws
+
+  /// Replaces this rank's slice by the elementwise sum of all ranks' elements there.
+  ///
+  /// The bits are those of ``sum(_:)``; what lies outside the slice of ``slice(of:)`` is left in no
+  /// particular state. Other ranks may read the elements during the call, and only then.
+  ///
+  /// - Parameter buffer: Made by this collective.
+  func reduceScatter(_ buffer: SynchronizedBuffer) throws
+
+  /// Copies each rank's slice to all ranks.
+  ///
+  /// Other ranks may write the elements outside the slice during the call, and only then.
+  ///
+  /// - Parameter buffer: Made by this collective.
+  func allGather(_ buffer: SynchronizedBuffer) throws
+}
+
+extension Collective {
+  /// The elements of a buffer that are this rank's own: a run of whole blocks of 4096.
+  ///
+  /// The slices of all ranks cover the buffer; a short one leaves some ranks without.
+  public func slice(of count: Int) -> Range<Int> {
+    BlockSlices(count: count, slices: size).range(rank)
+  }
 }

@@ -38,6 +38,23 @@ final class GradientSynchronizer {
     try window.synchronize()
   }
 
+  /// Replaces this rank's slice by the sum of all ranks' elements there; on one node only.
+  func reduceScatter(
+    _ buffer: SynchronizedBuffer, in window: SharedMemoryWindow
+  ) throws(MPIError) {
+    let slice = BlockSlices(count: buffer.count, slices: node.size).range(node.rank)
+    try window.synchronize()
+    tree.sum(buffer.parts, over: slice, into: [buffer.pointer])
+    try window.synchronize()
+  }
+
+  /// Copies this rank's slice to all neighbours; on one node only.
+  func allGather(_ buffer: SynchronizedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
+    try window.synchronize()
+    copy(BlockSlices(count: buffer.count, slices: node.size).range(node.rank), of: buffer)
+    try window.synchronize()
+  }
+
   private func copy(_ slice: Range<Int>, of buffer: SynchronizedBuffer) {
     let source = buffer.pointer + slice.lowerBound
     for part in buffer.parts where part != buffer.pointer {

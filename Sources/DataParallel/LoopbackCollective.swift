@@ -105,6 +105,29 @@ public final class LoopbackCollective: Collective {
     try sum(buffer.elements)
   }
 
+  /// Replaces this rank's slice by the sum in tree order.
+  public func reduceScatter(_ buffer: SynchronizedBuffer) throws {
+    try sum(buffer)
+    // Nobody may rely on what lies outside the slice.
+    let own = slice(of: buffer.count)
+    for index in buffer.elements.indices where !own.contains(index) {
+      buffer.pointer[index] = .nan
+    }
+  }
+
+  /// Copies each rank's slice to all ranks.
+  public func allGather(_ buffer: SynchronizedBuffer) throws {
+    let slices = BlockSlices(count: buffer.count, slices: size)
+    try meet("allgather", UnsafeMutableRawBufferPointer(buffer.elements)) { all in
+      let parts = all.map { $0.bindMemory(to: Float.self) }
+      for (owner, part) in parts.enumerated() {
+        for target in parts where target.baseAddress != part.baseAddress {
+          for index in slices.range(owner) { target[index] = part[index] }
+        }
+      }
+    }
+  }
+
   private func sumInTree<Scalar: BinaryFloatingPoint>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, _ operation: String
   ) throws {

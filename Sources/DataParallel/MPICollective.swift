@@ -143,6 +143,24 @@ public final class MPICollective: Collective {
     }
   }
 
+  /// Replaces this rank's slice by the sum in tree order.
+  public func reduceScatter(_ buffer: SynchronizedBuffer) throws {
+    if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
+      try synchronizer.reduceScatter(buffer, in: window)
+    } else {
+      try floats.reduceScatter(buffer.elements)
+    }
+  }
+
+  /// Copies each rank's slice to all ranks.
+  public func allGather(_ buffer: SynchronizedBuffer) throws {
+    if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
+      try synchronizer.allGather(buffer, in: window)
+    } else {
+      try floats.allGather(buffer.elements)
+    }
+  }
+
   private static let notNested =
     "the nodes do not hold equal runs of consecutive ranks whose length is a power of two, so "
     + "gradients are summed by messages even inside a node. Start 1, 2, 4, 8, ... ranks a node, "

@@ -42,4 +42,10 @@ public final class SoloCollective: Collective {
 
   /// Leaves the buffer as it is.
   public func sum(_ buffer: SynchronizedBuffer) {}
+
+  /// Leaves the buffer as it is.
+  public func reduceScatter(_ buffer: SynchronizedBuffer) {}
+
+  /// Leaves the buffer as it is.
+  public func allGather(_ buffer: SynchronizedBuffer) {}
 }

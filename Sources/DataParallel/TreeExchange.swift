@@ -42,12 +42,36 @@ final class TreeExchange<Scalar: MPIScalar & BinaryFloatingPoint> {
     if buffer.count * communicator.size <= gatherLimit {
       return try sumByGathering(buffer, base)
     }
-    let slices = BlockSlices(count: buffer.count, slices: communicator.size)
-    for start in stride(from: 0, to: slices.longest, by: pieceCount) {
-      let pieces = Pieces(slices: slices, start: start, length: pieceCount)
+    for pieces in rounds(of: buffer.count) {
       try collectOwnPiece(of: buffer, pieces)
       addOwnPiece(base, pieces.range(communicator.rank))
       try spreadOwnPiece(of: buffer, pieces)
+    }
+  }
+
+  /// Replaces this rank's slice by the sum of all ranks' elements there.
+  ///
+  /// Collective; all buffers have the same count.
+  func reduceScatter(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
+    guard communicator.size > 1, let base = buffer.baseAddress else { return }
+    for pieces in rounds(of: buffer.count) {
+      try collectOwnPiece(of: buffer, pieces)
+      addOwnPiece(base, pieces.range(communicator.rank))
+    }
+  }
+
+  /// Copies each rank's slice to all ranks.
+  ///
+  /// Collective; all buffers have the same count.
+  func allGather(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
+    guard communicator.size > 1 else { return }
+    for pieces in rounds(of: buffer.count) { try spreadOwnPiece(of: buffer, pieces) }
+  }
+
+  private func rounds(of count: Int) -> some Sequence<Pieces> {
+    let slices = BlockSlices(count: count, slices: communicator.size)
+    return stride(from: 0, to: slices.longest, by: pieceCount).lazy.map { [pieceCount] start in
+      Pieces(slices: slices, start: start, length: pieceCount)
     }
   }
 

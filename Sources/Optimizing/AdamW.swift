@@ -43,9 +43,11 @@ public final class AdamW {
     }
   }
 
-  /// The running mean of gradients.
+  /// The elements of the flat buffers that this optimizer updates.
+  public let slice: Range<Int>
+  /// The running mean of gradients, of the slice.
   public let firstMoment: FloatBuffer
-  /// The running mean of squared gradients.
+  /// The running mean of squared gradients, of the slice.
   public let secondMoment: FloatBuffer
   /// The number of updates so far.
   public var updateCount = 0
@@ -57,15 +59,22 @@ public final class AdamW {
   /// - Parameters:
   ///   - options: the settings that do not change during a run.
   ///   - segments: which elements are updated, and how.
-  ///   - count: the length of the flat buffers.
-  public init(options: Options, segments: [Segment], count: Int) {
+  ///   - slice: the elements that are this optimizer's business; all, or those of a rank that shares
+  ///     the work with others.
+  public init(options: Options, segments: [Segment], slice: Range<Int>) {
     self.options = options
-    self.segments = segments
-    firstMoment = FloatBuffer(count: count)
-    secondMoment = FloatBuffer(count: count)
+    self.segments = segments.compactMap { segment in
+      let range = segment.range.clamped(to: slice)
+      return range.isEmpty
+        ? nil
+        : Segment(range: range, isDecayed: segment.isDecayed, learningRate: segment.learningRate)
+    }
+    self.slice = slice
+    firstMoment = FloatBuffer(count: slice.count)
+    secondMoment = FloatBuffer(count: slice.count)
   }
 
-  /// Updates all parameters.
+  /// Updates the parameters of the slice.
   ///
   /// - Parameters:
   ///   - parameters: the flat buffer of values.
@@ -85,8 +94,9 @@ public final class AdamW {
       workers.forEachChunk(of: segment.range.count, size: 1 << 15) { chunk in
         let first = segment.range.lowerBound + chunk.lowerBound
         step.run(
-          parameters + first, gradients + first, firstMoment.pointer + first,
-          secondMoment.pointer + first, count: chunk.count)
+          parameters + first, gradients + first,
+          firstMoment.pointer + (first - slice.lowerBound),
+          secondMoment.pointer + (first - slice.lowerBound), count: chunk.count)
       }
     }
   }

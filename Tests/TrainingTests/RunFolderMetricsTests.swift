@@ -70,7 +70,7 @@ struct RunFolderMetricsTests {
       try torn.write("{\"event\":\"train\",\"epo")
       try torn.close()
 
-      let second = try MetricsLog(folder: folder.path, resumingAt: 3)
+      let second = try MetricsLog(folder: folder.path, resumingAt: 3, isValidated: true)
       try second.add(row(.validation, 3))
       for step in 3...6 { try second.add(row(.train, step, loss: 9)) }
       try second.close()
@@ -92,11 +92,32 @@ struct RunFolderMetricsTests {
         try first.add(row(event, 3))
       }
       try first.close()
-      let second = try MetricsLog(folder: folder.path, resumingAt: 3)
+      let second = try MetricsLog(folder: folder.path, resumingAt: 3, isValidated: true)
       try second.add(row(.test, 6))
       try second.close()
       let rows = try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
       #expect(rows.map(\.event) == [.train, .validation, .test] && rows.map(\.step) == [3, 3, 6])
+    }
+  }
+
+  @Test("The validation at the checkpoint's step stays only if the checkpoint has it behind it")
+  func validationAtTheEnd() throws {
+    try withTemporaryFolder { folder in
+      let first = try MetricsLog(folder: folder.path, resumingAt: nil)
+      for step in 1...6 {
+        try first.add(row(.train, step))
+        if step.isMultiple(of: 3) { try first.add(row(.validation, step)) }
+      }
+      try first.close()
+      func validations(_ step: Int, isValidated: Bool) throws -> [Int] {
+        try MetricsLog(folder: folder.path, resumingAt: step, isValidated: isValidated).close()
+        return try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
+          .filter { $0.event == .validation }.map(\.step)
+      }
+      #expect(try validations(6, isValidated: true) == [3, 6])
+      #expect(try validations(6, isValidated: false) == [3])
+      #expect(try validations(4, isValidated: false) == [3])
+      #expect(try validations(3, isValidated: false) == [])
     }
   }
 

@@ -13,6 +13,13 @@ public enum FileSystem {
     return status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether two paths lead to one file or folder, by whatever links.
+  public static func isSame(_ path: String, _ otherPath: String) -> Bool {
+    guard let one = try? SystemCalls.status(path), let other = try? SystemCalls.status(otherPath)
+    else { return false }
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino
+  }
+
   /// The size of a file in bytes.
   ///
   /// - Throws: `FileError`.

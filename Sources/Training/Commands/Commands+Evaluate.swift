@@ -13,7 +13,9 @@ extension Commands {
     let evaluator = Evaluator(
       model: saved.model, parameters: saved.parameters, collective: team.collective,
       workers: team.workers)
-    let scores = try evaluator.score(split)
+    guard let scores = try evaluator.score(split) else {
+      preconditionFailure("nobody can ask for a stop")
+    }
     let report = ClassificationReport(scores.matrix, emotions: saved.emotions)
     if team.isFirst {
       try StandardOutput.write(request.printsJSON ? JSONText.document(report) : report.table)

@@ -111,12 +111,14 @@ private struct TrainingSession {
         try store.prepare()
         try log.open(folder.log)
         try folder.write(configuration)
-        let step = try checkpoint.map { try CheckpointCoding.progress(of: $0).step }
+        let saver = CheckpointSaver(
+          folder: folder, store: store,
+          description: try RunDescription.metadata(
+            configuration, dataset: data.dataset, digest: data.digest), log: log)
         recorder = try RunRecorder(
-          name: resolved.name, folder: folder, store: store, log: log,
-          description: RunDescription.metadata(
-            configuration, dataset: data.dataset, digest: data.digest),
-          resumingAt: step, logsSamples: request.logsSamples)
+          name: resolved.name, folder: folder, saver: saver, log: log,
+          resumingAt: try checkpoint.map(CheckpointCoding.progress),
+          logsSamples: request.logsSamples)
         return
       }
       recorder = nil

@@ -20,11 +20,22 @@ struct Evaluator {
 
   private let model: DFERC
   private let collective: any Collective
+  private let isStopRequested: () -> Bool
   private let pass: BatchPass
 
-  init(model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers) {
+  /// - Parameters:
+  ///   - model: what is scored.
+  ///   - parameters: of the model.
+  ///   - collective: the ranks that share the work.
+  ///   - workers: of this rank.
+  ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
+  init(
+    model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers,
+    isStopRequested: @escaping () -> Bool = { false }
+  ) {
     self.model = model
     self.collective = collective
+    self.isStopRequested = isStopRequested
     pass = BatchPass(model: model, parameters: parameters, workers: workers, products: .fast)
   }
 
@@ -33,11 +44,13 @@ struct Evaluator {
   /// - Parameters:
   ///   - split: the split.
   ///   - groupLimit: score at most this many groups of dialogues; nil for all.
-  func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores {
+  /// - Returns: the scores; nil, on all ranks, if a stop was requested on one of them.
+  func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores? {
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
     let groups = groupLimit.map { Array(plan.groups.prefix($0)) } ?? plan.groups
     var matrix = ConfusionMatrix(classCount: model.options.emotionCount)
-    var losses = [Double](repeating: 0, count: groups.count)
+    // The last element is no loss: it counts the ranks that were asked to stop.
+    var losses = [Double](repeating: 0, count: groups.count + 1)
     try forEachOwnGroup(groups, of: split) { index, probabilities in
       for (row, label) in pass.labels.enumerated() {
         let scores = probabilities.row(row)
@@ -45,9 +58,11 @@ struct Evaluator {
         losses[index] -= Double(max(scores[label], .leastNormalMagnitude)).logarithm
       }
     }
+    if isStopRequested() { losses[groups.count] = 1 }
     try matrix.withUnsafeMutableCounts { try collective.sum($0) }
     // Every other rank holds zero for a group, so this sum is exact.
     try losses.withUnsafeMutableBufferPointer { try collective.sum($0) }
+    guard losses.removeLast() == 0 else { return nil }
     let total = losses.withUnsafeMutableBufferPointer { FixedTree.sum($0) }
     return Scores(matrix: matrix, crossEntropy: total / Double(max(matrix.total, 1)))
   }
@@ -66,7 +81,7 @@ struct Evaluator {
     let threads = BLASLibrary.threadCount
     BLASLibrary.setThreadCount(1)
     defer { BLASLibrary.setThreadCount(threads) }
-    for index in mine {
+    for index in mine where !isStopRequested() {
       pass.load(groups[index], of: split)
       pass.encode()
       let logits = pass.predict().logits.value

@@ -74,7 +74,7 @@ enum RunOpening {
     than checkpoint: Checkpoint, _ store: CheckpointStore, _ log: RunLog
   ) throws {
     let folder = FileSystem.parent(of: checkpoint.path)
-    let isOwn = [store.folder, store.stepFolder].contains { Self.isSame($0, folder) }
+    let isOwn = [store.folder, store.stepFolder].contains { FileSystem.isSame($0, folder) }
     guard isOwn else { return try refuseCheckpoints(store) }
     let step = try checkpoint.integer(CheckpointCoding.Key.step)
     for later in try store.steps() where later > step {
@@ -82,13 +82,18 @@ enum RunOpening {
       log.logger.warning(
         "removed the checkpoint of step \(later): the run goes on from step \(step).")
     }
+    try giveUpLaterBest(than: step, store, log)
   }
 
-  private static func isSame(_ first: String, _ second: String) -> Bool {
-    func canonical(_ path: String) -> String {
-      URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-    }
-    return canonical(first) == canonical(second)
+  /// Removes the best checkpoint if the course that is left came to it after a step.
+  private static func giveUpLaterBest(
+    than step: Int, _ store: CheckpointStore, _ log: RunLog
+  ) throws {
+    guard let best = try? store.best(), try best.integer(CheckpointCoding.Key.step) > step
+    else { return }
+    try FileSystem.remove(store.bestPath)
+    log.logger.warning(
+      "removed the best checkpoint, of a later step: the run goes on from step \(step).")
   }
 
   /// Whether this call would train exactly as the checkpoint's own run; differences that were not

@@ -1,19 +1,17 @@
-import Checkpointing
 import DFERCModel
 import DialogueData
 import Logging
-import TensorCore
 
-/// Everything that rank 0 writes during a run: rows, lines, checkpoints, the result.
+/// What rank 0 tells of a run while it goes on: rows, lines, the result.
 final class RunRecorder {
   /// The name of the run.
   let name: String
+  /// Writes the checkpoints.
+  let saver: CheckpointSaver
   private let folder: RunFolder
-  private let store: CheckpointStore
   private let metrics: MetricsLog
   private let samples: SampleLog?
   private let log: RunLog
-  private let description: [String: String]
   private let start = ContinuousClock.now
   private var meter = ProgressMeter(epochs: 0, steps: 0)
   private var lastStep = ContinuousClock.now
@@ -21,23 +19,22 @@ final class RunRecorder {
   /// - Parameters:
   ///   - name: of the run.
   ///   - folder: open and locked.
-  ///   - store: of the folder's checkpoints.
+  ///   - saver: of the folder's checkpoints.
   ///   - log: of rank 0.
-  ///   - description: metadata of every checkpoint.
-  ///   - resumingAt: the step of the checkpoint that the run goes on from; nil for a new run.
+  ///   - resumingAt: the progress of the checkpoint that the run goes on from; nil for a new run.
   ///   - logsSamples: whether the dialogues of every step are written down.
   /// - Throws: `FileError`.
   init(
-    name: String, folder: RunFolder, store: CheckpointStore, log: RunLog,
-    description: [String: String], resumingAt step: Int?, logsSamples: Bool
+    name: String, folder: RunFolder, saver: CheckpointSaver, log: RunLog,
+    resumingAt progress: TrainingProgress?, logsSamples: Bool
   ) throws {
     self.name = name
     self.folder = folder
-    self.store = store
+    self.saver = saver
     self.log = log
-    self.description = description
-    metrics = try MetricsLog(folder: folder.path, resumingAt: step)
-    samples = logsSamples ? try SampleLog(folder: folder.path, resumingAt: step) : nil
+    metrics = try MetricsLog(
+      folder: folder.path, resumingAt: progress?.step, isValidated: progress?.isValidated ?? false)
+    samples = logsSamples ? try SampleLog(folder: folder.path, resumingAt: progress?.step) : nil
   }
 
   /// The seconds since the recorder was made.
@@ -103,68 +100,27 @@ final class RunRecorder {
         cross-entropy \(String(fixed: scores.crossEntropy, digits: 4))
         """)
     }
+    skipTime()
+  }
+
+  /// Leaves out the time until now, such as that of saving, when the speed is measured.
+  func skipTime() {
     lastStep = .now
     meter.skip()
-  }
-
-  /// Saves the checkpoint of the step that was just made.
-  func save(_ state: ModelState, _ progress: TrainingProgress) throws {
-    try folder.confirmOwnership()
-    try store.save(
-      CheckpointCoding.draft(state, progress, description: description), step: progress.step)
-    lastStep = .now
-    meter.skip()
-  }
-
-  /// Saves the state of the best epoch.
-  func saveBest(_ state: ModelState, _ progress: TrainingProgress) throws {
-    try folder.confirmOwnership()
-    try store.saveBest(CheckpointCoding.draft(state, progress, description: description))
-    lastStep = .now
-    meter.skip()
-  }
-
-  /// Sees to it that the best checkpoint of this folder is the one that a resumed run speaks of.
-  ///
-  /// A run that goes on from an older step, or in another folder, may find the best epoch of
-  /// another course of training, or none.
-  ///
-  /// - Parameters:
-  ///   - best: what the checkpoint says is the best epoch so far.
-  ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
-  /// - Returns: whether the best epoch's file is there; if not, the best is chosen anew.
-  func adoptBest(_ best: TrainingProgress.Best?, besides checkpoint: String) throws -> Bool {
-    guard let best else { return true }
-    if holds(store.bestPath, best) { return true }
-    let other = CheckpointStore(
-      folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
-    if holds(other.bestPath, best) {
-      try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
-      return true
-    }
-    log.logger.warning(
-      """
-      \(store.bestPath) does not hold epoch \(best.epoch), the best of the run that goes on; \
-      the best epoch is chosen anew from here.
-      """)
-    return false
-  }
-
-  private func holds(_ path: String, _ best: TrainingProgress.Best) -> Bool {
-    guard let checkpoint = try? Checkpoint(path: path),
-      let progress = try? CheckpointCoding.progress(of: checkpoint)
-    else { return false }
-    return progress.best == best
-  }
-
-  /// Reads the parameters of the best epoch back.
-  func restoreBest(into state: ModelState) throws {
-    try CheckpointCoding.restore(state, from: store.best())
   }
 
   /// Writes the result and gives the folder free.
+  ///
+  /// The rows are durable before the result is, and the result before another job may come.
   func finish(_ result: RunResult) throws {
+    try metrics.synchronize()
+    try samples?.synchronize()
     try folder.write(result)
+    try close()
+  }
+
+  /// Gives the folder of a run free that goes on another time.
+  func close() throws {
     try metrics.close()
     try samples?.close()
     try folder.close()

@@ -14,13 +14,23 @@ public final class MetricsLog {
   ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, a row that
   ///     was cut off, and the score of the test split, which is taken again at the new end, are
   ///     removed. Nil for a new run: both files start empty.
+  ///   - isValidated: Whether the checkpoint has the validation after its step behind it; if not,
+  ///     its row is removed, for the validation is done again.
   /// - Throws: `FileError`.
-  public init(folder: String, resumingAt step: Int?) throws(FileError) {
+  public init(
+    folder: String, resumingAt step: Int?, isValidated: Bool = false
+  ) throws(FileError) {
     let linesPath = "\(folder)/metrics.jsonl"
     let tablePath = "\(folder)/metrics.csv"
     let rows =
       try step.map { step throws(FileError) in
-        try JSONLines<MetricsRow>.read(linesPath).filter { $0.step <= step && $0.event != .test }
+        try JSONLines<MetricsRow>.read(linesPath).filter { row in
+          switch row.event {
+          case .train: row.step <= step
+          case .validation: row.step < step || isValidated && row.step == step
+          case .test: false
+          }
+        }
       } ?? []
     for row in rows { lastStep[row.event] = row.step }
     try FileSystem.write(rows.map(\.json).joined(), to: linesPath)
@@ -39,6 +49,14 @@ public final class MetricsLog {
     lastStep[row.event] = row.step
     try lines.write(row.json)
     try table.write(row.csv)
+  }
+
+  /// Returns once all rows are on the device, safe from a loss of power; on any thread.
+  ///
+  /// - Throws: `FileError`.
+  public func synchronize() throws(FileError) {
+    try lines.synchronize()
+    try table.synchronize()
   }
 
   /// Closes both files.

@@ -46,6 +46,11 @@ public final class SampleLog {
     try writer.write(Line(epoch: epoch, step: step, dialogues: dialogues).json)
   }
 
+  /// Returns once all lines are on the device, safe from a loss of power; on any thread.
+  ///
+  /// - Throws: `FileError`.
+  public func synchronize() throws(FileError) { try writer.synchronize() }
+
   /// Closes the file.
   ///
   /// - Throws: `FileError`.

@@ -10,6 +10,7 @@ enum CheckpointCoding {
     static let step = "step"
     static let epoch = "epoch"
     static let cursor = "cursor"
+    static let validatedStep = "validated_step"
     static let updates = "optimizer_updates"
     static let configuration = "config"
     static let emotions = "emotions"
@@ -44,6 +45,7 @@ extension CheckpointCoding {
     draft.set(Key.epoch, integer: progress.epoch)
     draft.set(Key.cursor, integer: progress.cursor)
     draft.set(Key.stale, integer: progress.epochsWithoutImprovement)
+    if let step = progress.validatedStep { draft.set(Key.validatedStep, integer: step) }
     if let best = progress.best {
       draft.set(Key.bestEpoch, integer: best.epoch)
       draft.set(Key.best, text: try JSONText.document(best.validation))
@@ -116,7 +118,9 @@ extension CheckpointCoding {
     progress.epoch = try checkpoint.integer(Key.epoch)
     progress.cursor = try checkpoint.integer(Key.cursor)
     progress.epochsWithoutImprovement = try checkpoint.integer(Key.stale)
-    guard progress.step >= 0, progress.epoch >= 0, progress.cursor >= 0 else {
+    progress.validatedStep = try validatedStep(of: checkpoint, progress)
+    let counts = [progress.step, progress.epoch, progress.cursor, progress.validatedStep ?? 0]
+    guard counts.allSatisfy({ $0 >= 0 }) else {
       throw CheckpointError(
         kind: .damaged, path: checkpoint.path, place: "metadata",
         reason: "step, epoch or cursor is negative", cure: "Use another checkpoint.")
@@ -128,6 +132,19 @@ extension CheckpointCoding {
         validation: try decode(report, of: checkpoint))
     }
     return progress
+  }
+
+  /// The step of the last validation that a checkpoint has behind it.
+  ///
+  /// Where it is not said, as in checkpoints of the first program versions, a new epoch has just
+  /// begun or no validation was due.
+  private static func validatedStep(
+    of checkpoint: Checkpoint, _ progress: TrainingProgress
+  ) throws(CheckpointError) -> Int? {
+    guard checkpoint.metadata[Key.validatedStep] != nil else {
+      return progress.cursor == 0 ? progress.step : nil
+    }
+    return try checkpoint.integer(Key.validatedStep)
   }
 
   private static func decode(

@@ -1,11 +1,13 @@
 /// How far a run has come: everything besides tensors that a checkpoint has to keep.
 struct TrainingProgress: Sendable, Equatable, Codable {
-  /// The number of parameter updates made.
+  /// The number of steps made.
   var step = 0
   /// The epoch that goes on, from 0.
   var epoch = 0
-  /// The dialogues of the epoch that have been trained on.
+  /// The dialogues of the epoch that have been trained on; all of them until the epoch is validated.
   var cursor = 0
+  /// The step after which the validation split was scored last; nil before the first time.
+  var validatedStep: Int?
   /// The best epoch so far.
   var best: Best?
   /// The number of epochs in a row that brought nothing better.
@@ -13,6 +15,9 @@ struct TrainingProgress: Sendable, Equatable, Codable {
 
   /// The number of epochs that were trained, the last one perhaps in part.
   var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }
+
+  /// Whether the validation split was scored after the last step.
+  var isValidated: Bool { validatedStep == step }
 
   /// The epoch that would be chosen if the run ended now.
   struct Best: Sendable, Equatable, Codable {
@@ -28,13 +33,14 @@ struct TrainingProgress: Sendable, Equatable, Codable {
     cursor = 0
   }
 
-  /// Takes in the scores of an epoch; of equal ones, the earliest is the best.
+  /// Takes in the scores after the last step; of equal ones, the earliest is the best.
   ///
   /// - Parameters:
   ///   - report: the scores on the validation split.
   ///   - number: the epoch, counted from 1.
   /// - Returns: whether it is the best so far.
   mutating func score(_ report: ClassificationReport, epoch number: Int) -> Bool {
+    validatedStep = step
     if let best, best.validation.weightedF1 >= report.weightedF1 {
       epochsWithoutImprovement += 1
       return false

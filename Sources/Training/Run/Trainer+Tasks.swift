@@ -1,0 +1,84 @@
+import DataParallel
+import DialogueData
+
+// What a run consists of. Every task is collective and leaves the ranks with equal progress.
+
+extension Trainer {
+  /// Trains on the next global batch.
+  func step() throws {
+    if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
+    let batch = currentEpochPlan().globalBatch(from: progress.cursor)
+    let outcome = try engine.run(
+      batch, of: data.train, step: progress.step,
+      rateFactor: schedule.factor(step: progress.step))
+    progress.step += 1
+    progress.cursor = batch.nextCursor
+    alone { try recorder?.record(outcome, of: batch, in: data.train, progress) }
+  }
+
+  private func currentEpochPlan() -> EpochPlan {
+    if let epochPlan, epochPlan.epoch == progress.epoch { return epochPlan }
+    let drawn = plan.epoch(progress.epoch)
+    epochPlan = drawn
+    return drawn
+  }
+
+  /// Scores the validation split, notes whether the state is the best so far, and ends the epoch.
+  func validate() throws {
+    let number = max(progress.epochsBegun, 1)
+    let start = ContinuousClock.now
+    guard let scores = try evaluator.score(data.validation, groupLimit: groupLimit) else { return }
+    let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
+    isBestUnsaved = progress.score(report, epoch: number)
+    if course.isAtEpochEnd(progress) { progress.finishEpoch() }
+    alone {
+      try recorder?.record(
+        .validation, scores, report, epoch: number, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
+  }
+
+  /// Writes the checkpoints that are due.
+  func save(_ due: DueSaves) {
+    alone {
+      try recorder?.saver.save(due, state, progress)
+      recorder?.skipTime()
+    }
+    isBestUnsaved = false
+    if due.step { savedProgress = progress }
+  }
+
+  /// Scores the test split with the best epoch and writes the result.
+  func finish() throws -> RunResult {
+    try restoreBest()
+    let start = ContinuousClock.now
+    guard let scores = try evaluator.score(data.test, groupLimit: groupLimit),
+      let best = progress.best
+    else { preconditionFailure("a finished run has a best epoch") }
+    let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
+    let result = RunResult(
+      name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,
+      epochs: progress.epochsBegun, steps: progress.step, bestEpoch: best.epoch,
+      validation: best.validation, test: report,
+      environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
+    _ = try team.onFirst("writing the result") {
+      try recorder?.record(
+        .test, scores, report, epoch: best.epoch, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+      try recorder?.finish(result)
+    }
+    return result
+  }
+
+  private func restoreBest() throws {
+    // The moments of the optimizer do not belong to the best epoch.
+    let bestState = ModelState(
+      model: state.model, parameters: state.parameters, prototypes: state.prototypes,
+      optimizer: nil)
+    let best = try team.onFirst("reading the best checkpoint") {
+      try recorder?.saver.restoreBest(into: bestState, expecting: progress.best)
+    }
+    progress.best = try team.shared(best ?? progress.best)
+    try bestState.broadcast(over: team.collective)
+  }
+}
