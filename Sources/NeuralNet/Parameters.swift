@@ -13,9 +13,16 @@ public final class Parameters {
   private let slots: UnsafeMutablePointer<GradientSlot>
 
   /// Parameters with values of zero; see ``initialize(seed:)``.
-  public init(layout: ParameterLayout) {
+  public convenience init(layout: ParameterLayout) {
+    self.init(layout: layout, values: FloatBuffer(count: layout.count))
+  }
+
+  /// Parameters whose values stand in a given buffer.
+  public init(layout: ParameterLayout, values: FloatBuffer) {
+    precondition(
+      values.count == layout.count, "\(values.count) values for \(layout.count) parameters")
     self.layout = layout
-    values = FloatBuffer(count: layout.count)
+    self.values = values
     slots = .allocate(capacity: max(layout.parameters.count, 1))
     slots.initialize(repeating: GradientSlot(), count: layout.parameters.count)
   }

@@ -14,6 +14,12 @@ public enum GradientNorm {
     (count + blockElements - 1) / blockElements
   }
 
+  /// The blocks of a run of elements that begins with a block and ends with one, or with the buffer.
+  public static func blocks(of elements: Range<Int>) -> Range<Int> {
+    precondition(elements.lowerBound.isMultiple(of: blockElements), "\(elements) cuts a block")
+    return elements.lowerBound / blockElements..<blockCount(of: elements.upperBound)
+  }
+
   /// Writes the sum of squares of each block.
   ///
   /// - Parameters:

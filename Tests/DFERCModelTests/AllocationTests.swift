@@ -84,7 +84,7 @@ private final class TrainingStep {
       options: AdamW.Options(),
       segments: model.layout.parameters.map {
         AdamW.Segment(range: $0.range, isDecayed: $0.isDecayed, learningRate: 1e-3)
-      }, count: model.layout.count)
+      }, slice: 0..<model.layout.count)
     prototypes = EmotionPrototypes(
       emotionCount: options.emotionCount, width: options.alignmentWidth)
     statistics = .allocate(capacity: prototypes.statisticsCount)

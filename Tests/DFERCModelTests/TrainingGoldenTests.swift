@@ -103,7 +103,7 @@ private struct GoldenTraining {
       segments: model.layout.parameters.map {
         AdamW.Segment(
           range: $0.range, isDecayed: $0.isDecayed, learningRate: settings.learningRate)
-      }, count: model.layout.count)
+      }, slice: 0..<model.layout.count)
     schedule = LearningRateSchedule(
       warmupSteps: settings.warmupSteps, totalSteps: settings.steps)
     clipNorm = settings.clipNorm

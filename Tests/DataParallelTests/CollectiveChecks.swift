@@ -11,7 +11,7 @@ enum CollectiveChecks {
   /// Runs all checks.
   static func all(_ collective: any Collective) throws -> [String] {
     try sums(collective) + integers(collective) + broadcasts(collective) + gathers(collective)
-      + sharedBuffers(collective) + agreements(collective)
+      + sharedBuffers(collective) + slices(collective) + agreements(collective)
   }
 
   /// The elements that are compared: enough to meet every block and slice, few enough to be quick.
@@ -113,6 +113,32 @@ enum CollectiveChecks {
         }
         if let wrong {
           failures.append("rank \(collective.rank): pass \(pass) of \(count) is wrong at \(wrong)")
+        }
+      }
+    }
+    return failures
+  }
+
+  private static func slices(_ collective: any Collective) throws -> [String] {
+    var failures: [String] = []
+    for count in counts {
+      let buffer = try collective.makeSharedBuffer(count: count)
+      for pass in 0..<2 {
+        for index in 0..<count {
+          buffer.pointer[index] = Float(value(collective.rank, index + pass))
+        }
+        try collective.reduceScatter(buffer)
+        let own = collective.slice(of: count)
+        // What lies outside the slice must not matter.
+        for index in 0..<count where !own.contains(index) { buffer.pointer[index] = .nan }
+        try collective.allGather(buffer)
+        let wrong = sample(of: count).first {
+          buffer.pointer[$0].bitPattern
+            != expected(Float.self, collective.size, $0 + pass).bitPattern
+        }
+        if let wrong {
+          failures.append(
+            "rank \(collective.rank): slices, pass \(pass) of \(count), wrong at \(wrong)")
         }
       }
     }

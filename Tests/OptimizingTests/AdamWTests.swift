@@ -99,14 +99,14 @@ struct AdamWTests {
         isDecayed: try #require(golden.weightDecays[name]) > 0,
         learningRate: try #require(golden.learningRates[name]))
     }
-    return AdamW(options: options, segments: segments, count: count)
+    return AdamW(options: options, segments: segments, slice: 0..<count)
   }
 
   /// What an update leaves behind: parameters, then both moments.
   private func state(
     segments: [AdamW.Segment], workers: Int, values: [Float], gradients: [Float]
   ) -> [Float] {
-    let optimizer = AdamW(options: AdamW.Options(), segments: segments, count: values.count)
+    let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: 0..<values.count)
     let parameters = FloatBuffer(count: values.count)
     _ = parameters.elements.update(from: values)
     for _ in 0..<2 {
@@ -138,6 +138,34 @@ struct AdamWTests {
     expectSameBits(run([1, 10, 4099, 70_001], workers: 1), single, "in segments")
   }
 
+  @Test("slices have the bits of the whole, wherever segments end")
+  func slices() {
+    let count = 3 * 4096 + 77
+    let values = make.values(count)
+    let gradients = make.row(make.values(count))
+    let segments = zip([0, 5, 4095, 9000], [5, 4095, 9000, count]).map {
+      AdamW.Segment(range: $0..<$1, isDecayed: $0 == 5, learningRate: $0 == 0 ? 1e-2 : 1e-3)
+    }
+    func run(_ slices: [Range<Int>]) -> (values: [Float], moments: [Float]) {
+      let parameters = make.row(values)
+      var moments: [Float] = []
+      for slice in slices {
+        let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: slice)
+        for _ in 0..<2 {
+          optimizer.update(
+            parameters.pointer, gradients: gradients.pointer, gradientScale: 0.7,
+            rateFactor: 0.3, workers: .single)
+        }
+        moments += optimizer.firstMoment.elements
+      }
+      return (parameters.values, moments)
+    }
+    let whole = run([0..<count])
+    let parts = run([0..<4096, 4096..<4096, 4096..<12288, 12288..<count])
+    expectSameBits(parts.values, whole.values, "parameters")
+    expectSameBits(parts.moments, whole.moments, "moments")
+  }
+
   @Test("without a gradient only decay moves a parameter, and a rate of zero none")
   func decay() {
     let optimizer = AdamW(
@@ -146,7 +174,7 @@ struct AdamWTests {
         AdamW.Segment(range: 0..<1, isDecayed: true, learningRate: 0.5),
         AdamW.Segment(range: 1..<2, isDecayed: false, learningRate: 0.5),
         AdamW.Segment(range: 2..<3, isDecayed: true, learningRate: 0),
-      ], count: 3)
+      ], slice: 0..<3)
     let parameters = make.row([2, 2, 2])
     optimizer.update(
       parameters.pointer, gradients: make.row([0, 0, 1]).pointer, gradientScale: 1, rateFactor: 1,
@@ -158,7 +186,7 @@ struct AdamWTests {
   func firstStep() {
     let optimizer = AdamW(
       options: AdamW.Options(),
-      segments: [AdamW.Segment(range: 0..<3, isDecayed: false, learningRate: 0.25)], count: 3)
+      segments: [AdamW.Segment(range: 0..<3, isDecayed: false, learningRate: 0.25)], slice: 0..<3)
     let parameters = make.row([0, 0, 0])
     optimizer.update(
       parameters.pointer, gradients: make.row([1e-3, -1e-5, 100]).pointer, gradientScale: 1,

@@ -63,7 +63,7 @@ struct SmallState {
     let model = DFERC(options)
     let parameters = Parameters(layout: model.layout)
     parameters.initialize(seed: seed)
-    let optimizer = AdamW(RunConfiguration(), layout: model.layout)
+    let optimizer = AdamW(RunConfiguration(), layout: model.layout, shard: 0..<model.layout.count)
     for index in 0..<model.layout.count {
       optimizer.firstMoment.elements[index] = Float(index) / 1024 + Float(seed)
       optimizer.secondMoment.elements[index] = Float(index) / 512 + Float(seed)

@@ -43,6 +43,7 @@ struct ConfigurationDefaultsTests {
       warmupSteps: 100
       schedule: linear
       clipNorm: 1.0
+      sharded: false
     train:
       epochs: 10
       maxSteps: null

@@ -146,7 +146,7 @@ struct ConfigurationErrorTests {
       text: "optimizer={learningRate: 1}",
       message: "--set optimizer: this is a section, not a key. Its keys are "
         + "optimizer.learningRate, optimizer.weightDecay, optimizer.betas, optimizer.epsilon, "
-        + "optimizer.warmupSteps, optimizer.schedule, optimizer.clipNorm."),
+        + "optimizer.warmupSteps, optimizer.schedule, optimizer.clipNorm, optimizer.sharded."),
     RefusedConfiguration(
       text: "seed=1",
       message: "--set seed: unknown key. The nearest known one is train.seed."),

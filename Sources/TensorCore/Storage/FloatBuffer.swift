@@ -8,6 +8,9 @@ public final class FloatBuffer: @unchecked Sendable {
   /// The number of floats.
   public let count: Int
 
+  /// Who frees the memory; nil where this buffer does.
+  private let owner: AnyObject?
+
   /// The alignment of every buffer in bytes: one cache line, and a multiple of every vector.
   public static let alignment = 64
 
@@ -18,10 +21,23 @@ public final class FloatBuffer: @unchecked Sendable {
     pointer = bytes.bindMemory(to: Float.self, capacity: count)
     pointer.initialize(repeating: 0, count: count)
     self.count = count
+    owner = nil
+  }
+
+  /// A buffer over memory that somebody else frees, such as memory shared with other ranks.
+  ///
+  /// - Parameters:
+  ///   - elements: initialised memory.
+  ///   - owner: keeps the memory in place as long as it lives, and lives as long as the buffer.
+  public init(_ elements: UnsafeMutableBufferPointer<Float>, ownedBy owner: AnyObject) {
+    guard let start = elements.baseAddress else { preconditionFailure("there is no memory") }
+    pointer = start
+    count = elements.count
+    self.owner = owner
   }
 
   deinit {
-    UnsafeMutableRawPointer(pointer).deallocate()
+    if owner == nil { UnsafeMutableRawPointer(pointer).deallocate() }
   }
 
   /// All elements.

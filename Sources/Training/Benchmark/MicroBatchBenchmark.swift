@@ -28,7 +28,8 @@ struct MicroBatchBenchmark {
       }
     }
     engine = try StepEngine(
-      RunConfiguration(), of: split, seed: seed, products: .reproducible, team: team)
+      RunConfiguration(), of: split, seed: seed, sharing: WorkSharing(products: .reproducible),
+      team: team)
   }
 
   /// The median time of a step for each of ``counts``, in milliseconds.
@@ -52,14 +53,14 @@ struct MicroBatchBenchmark {
 extension StepEngine {
   /// The engine of a benchmark: the configuration's model for the features of a split.
   convenience init(
-    _ configuration: RunConfiguration, of split: Split, seed: UInt64, products: LinearProducts,
+    _ configuration: RunConfiguration, of split: Split, seed: UInt64, sharing: WorkSharing,
     team: RankTeam
   ) throws {
     let model = DFERC(
       DFERCOptions(
         configuration, widths: split.modalities, emotionCount: split.emotions.count))
     self.init(
-      gradients: try GradientEngine(model: model, seed: seed, products: products, team: team),
+      gradients: try GradientEngine(model: model, seed: seed, sharing: sharing, team: team),
       configuration: configuration, workers: team.workers)
   }
 }

@@ -27,7 +27,8 @@ struct StepBenchmark {
         dialogueLengths: split.dialogueLengths, microBatchCount: team.collective.size)
     }
     engine = try StepEngine(
-      RunConfiguration(), of: split, seed: Self.seed, products: .fast, team: team)
+      RunConfiguration(), of: split, seed: Self.seed, sharing: WorkSharing(products: .fast),
+      team: team)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.

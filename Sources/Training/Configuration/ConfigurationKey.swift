@@ -42,6 +42,13 @@ extension Requirement where Value: ConfigurationValue & Comparable {
       range.contains($0)
     }
   }
+
+  /// 1, 2, 4, 8 and so on.
+  static func powerOfTwo(upTo bound: Int) -> Requirement where Value == Int {
+    Requirement("that is a power of two from 1 to \(bound)") {
+      $0 >= 1 && $0 <= bound && $0.nonzeroBitCount == 1
+    }
+  }
 }
 
 /// One key of a section, or of the whole configuration: its name and the way to read and write it.

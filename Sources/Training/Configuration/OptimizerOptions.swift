@@ -27,6 +27,11 @@ public struct OptimizerOptions: ConfigurationSection {
   /// The global gradient norm above which gradients are scaled down.
   public var clipNorm = 1.0
 
+  /// Whether each rank keeps the moments of a part of the parameters and updates that part alone.
+  ///
+  /// It spares memory and time, changes no bit, and does not show in checkpoints.
+  public var sharded = false
+
   /// The section with its defaults.
   public init() {}
 
@@ -38,6 +43,7 @@ public struct OptimizerOptions: ConfigurationSection {
     key("warmupSteps", \.warmupSteps, .atLeast(0)),
     key("schedule", \.schedule),
     key("clipNorm", \.clipNorm, .above(0)),
+    key("sharded", \.sharded, changesResult: false),
   ]
 }
 

@@ -9,7 +9,8 @@ public struct TrainOptions: ConfigurationSection {
   /// The number of dialogues in a global batch, over all ranks.
   public var dialoguesPerBatch = 8
 
-  /// The number V of micro-batches that a global batch is cut into; nil takes the number of ranks.
+  /// The number V of micro-batches that a global batch is cut into, a power of two; nil takes the
+  /// number of ranks.
   ///
   /// A fixed V gives a run the same bits at every number of ranks.
   public var microBatches: Int?
@@ -27,7 +28,7 @@ public struct TrainOptions: ConfigurationSection {
     key("epochs", \.epochs, .within(1...1_000_000)),
     key("maxSteps", \.maxSteps, unlessNull: .atLeast(1)),
     key("dialoguesPerBatch", \.dialoguesPerBatch, .within(1...1_000_000)),
-    key("microBatches", \.microBatches, unlessNull: .within(1...65_536)),
+    key("microBatches", \.microBatches, unlessNull: .powerOfTwo(upTo: 65_536)),
     key("seed", \.seed),
     key("patience", \.patience, unlessNull: .atLeast(1)),
   ]

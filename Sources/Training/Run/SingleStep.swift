@@ -16,9 +16,11 @@ struct SingleStep {
     self.model = model
     self.configuration = configuration
     self.team = team
+    // The whole gradient is written out.
+    var sharing = WorkSharing(configuration)
+    sharing.isSharded = false
     engine = try GradientEngine(
-      model: model, seed: configuration.train.seed, products: LinearProducts(configuration),
-      team: team)
+      model: model, seed: configuration.train.seed, sharing: sharing, team: team)
   }
 
   /// Replaces parameters and prototypes by those of a weights file.

@@ -62,7 +62,7 @@ final class Trainer {
         configuration, widths: data.train.modalities,
         emotionCount: data.dataset.manifest.emotions.count))
     let gradients = try GradientEngine(
-      model: model, seed: configuration.train.seed, products: LinearProducts(configuration),
+      model: model, seed: configuration.train.seed, sharing: WorkSharing(configuration),
       team: team)
     engine = StepEngine(
       gradients: gradients, configuration: configuration, workers: team.workers)

@@ -12,12 +12,17 @@ final class GradientEngine {
   let model: DFERC
   let parameters: Parameters
   let prototypes: EmotionPrototypes
-  /// The gradient of the loss of the last global batch, over all ranks.
+  /// The gradient of the loss of the last global batch, over all ranks: all of it, or ``shard``.
   let sum: SynchronizedBuffer
+  /// The elements of the flat buffers that this rank updates.
+  let shard: Range<Int>
+  /// How ranks share the work.
+  let sharing: WorkSharing
   /// Where the time goes.
   var clock = PhaseClock()
 
-  private let collective: any Collective
+  let collective: any Collective
+  private let sharedValues: SynchronizedBuffer?
   /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
   let pass: BatchPass
   private let statistics: UnsafeMutableBufferPointer<Double>
@@ -28,31 +33,21 @@ final class GradientEngine {
   /// A model with the initial values of a seed and prototypes that have seen nothing.
   ///
   /// Collective: every rank makes one at the same place.
-  ///
-  /// - Parameter products: reproducible ones, where a rank has several micro-batches.
-  convenience init(
-    model: DFERC, seed: UInt64, products: LinearProducts, team: RankTeam
-  ) throws {
-    let parameters = Parameters(layout: model.layout)
-    parameters.initialize(seed: seed)
-    let prototypes = EmotionPrototypes(
-      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
-    try self.init(
-      model: model, parameters: parameters, prototypes: prototypes, products: products,
-      collective: team.collective, workers: team.workers)
-  }
-
-  private init(
-    model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes,
-    products: LinearProducts, collective: any Collective, workers: Workers
-  ) throws {
+  init(model: DFERC, seed: UInt64, sharing: WorkSharing, team: RankTeam) throws {
     self.model = model
-    self.parameters = parameters
-    self.prototypes = prototypes
-    self.collective = collective
-    sum = try collective.makeSharedBuffer(count: model.layout.count)
+    self.sharing = sharing
+    collective = team.collective
+    let count = model.layout.count
+    sum = try collective.makeSharedBuffer(count: count)
+    sharedValues = sharing.isSharded ? try collective.makeSharedBuffer(count: count) : nil
+    shard = sharing.isSharded ? collective.slice(of: count) : 0..<count
+    let values = sharedValues.map { FloatBuffer($0.elements, ownedBy: $0) }
+    parameters = Parameters(layout: model.layout, values: values ?? FloatBuffer(count: count))
+    parameters.initialize(seed: seed)
+    prototypes = EmotionPrototypes(
+      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
     pass = BatchPass(
-      model: model, parameters: parameters, workers: workers, products: products)
+      model: model, parameters: parameters, workers: team.workers, products: sharing.products)
     (statistics, statisticsTree) = Self.makeSum(count: prototypes.statisticsCount)
     (losses, lossTree) = Self.makeSum(count: LossParts.count)
   }
@@ -96,10 +91,19 @@ final class GradientEngine {
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
     differentiate(scales)
     try clock.measure(.synchronize) {
-      try collective.sum(sum)
+      if sharing.isSharded {
+        try collective.reduceScatter(sum)
+      } else {
+        try collective.sum(sum)
+      }
       try collective.sum(losses)
     }
     return LossParts(losses)
+  }
+
+  /// Brings the parameters of all shards together, after each rank has updated its own; collective.
+  func gatherParameters() throws {
+    if let sharedValues { try collective.allGather(sharedValues) }
   }
 
   private func updatePrototypes() throws {

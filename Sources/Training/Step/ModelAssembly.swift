@@ -33,13 +33,6 @@ extension DFERCOptions {
   }
 }
 
-extension LinearProducts {
-  /// The products that a configuration asks for: fixed micro-batches promise reproducible results.
-  init(_ configuration: RunConfiguration) {
-    self = configuration.train.microBatches == nil ? .fast : .reproducible
-  }
-}
-
 extension Dropout.Randomness {
   /// The dropout of a training step; nil where nothing is dropped.
   init?(_ configuration: RunConfiguration, step: Int) {
@@ -51,7 +44,14 @@ extension Dropout.Randomness {
 
 extension AdamW {
   /// The optimizer that a configuration describes.
-  convenience init(_ configuration: RunConfiguration, layout: ParameterLayout) {
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run.
+  ///   - layout: of the model.
+  ///   - shard: the elements that it updates.
+  convenience init(
+    _ configuration: RunConfiguration, layout: ParameterLayout, shard: Range<Int>
+  ) {
     var options = Options()
     options.weightDecay = configuration.optimizer.weightDecay
     options.betas = (configuration.optimizer.betas[0], configuration.optimizer.betas[1])
@@ -61,7 +61,7 @@ extension AdamW {
         range: $0.range, isDecayed: $0.isDecayed,
         learningRate: configuration.optimizer.learningRate)
     }
-    self.init(options: options, segments: segments, count: layout.count)
+    self.init(options: options, segments: segments, slice: shard)
   }
 }
 

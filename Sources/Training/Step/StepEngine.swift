@@ -31,7 +31,7 @@ final class StepEngine {
     self.gradients = gradients
     settings = configuration
     self.workers = workers
-    optimizer = AdamW(configuration, layout: gradients.model.layout)
+    optimizer = AdamW(configuration, layout: gradients.model.layout, shard: gradients.shard)
     blockSquares = .allocate(
       capacity: GradientNorm.blockCount(of: gradients.sum.count))
     blockSquares.initialize(repeating: 0)
@@ -55,7 +55,7 @@ final class StepEngine {
     let randomness = Dropout.Randomness(settings, step: step)
     let parts = try gradients.run(batch, of: split, randomness: randomness)
     return try gradients.clock.measure(.update) {
-      let norm = gradientNorm()
+      let norm = try gradientNorm()
       let loss = parts.total(gradients.model.options.loss)
       guard norm.isFinite, loss.isFinite else {
         gradients.prototypes.discard()
@@ -65,6 +65,7 @@ final class StepEngine {
         gradients.parameters.values.pointer, gradients: gradients.sum.pointer,
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
+      try gradients.gatherParameters()
       gradients.prototypes.commit()
       return Outcome(
         parts: parts, loss: loss, gradientNorm: norm,
@@ -72,8 +73,16 @@ final class StepEngine {
     }
   }
 
-  private func gradientNorm() -> Double {
-    GradientNorm.sumSquares(gradients.sum.elements, into: blockSquares, workers: workers)
+  /// The norm of the whole gradient; collective.
+  private func gradientNorm() throws -> Double {
+    let shard = gradients.shard
+    let blocks = GradientNorm.blocks(of: shard)
+    blockSquares.update(repeating: 0)
+    GradientNorm.sumSquares(
+      UnsafeMutableBufferPointer(rebasing: gradients.sum.elements[shard]),
+      into: UnsafeMutableBufferPointer(rebasing: blockSquares[blocks]), workers: workers)
+    // Every block is one rank's own and zero on all others, so this sum is exact.
+    if gradients.sharing.isSharded { try gradients.collective.sum(blockSquares) }
     return GradientNorm.combine(blockSquares)
   }
 
