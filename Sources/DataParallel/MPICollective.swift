@@ -76,6 +76,12 @@ public final class MPICollective: Collective {
     try doubles.sum(buffer)
   }
 
+  /// Replaces every rank's buffer by the sum in an order of the library's choice (`MPI_Allreduce`);
+  /// for comparison.
+  public func sumInAnyOrder(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+    try whole.allReduce(buffer, .sum)
+  }
+
   /// Replaces every rank's buffer by the sum (`MPI_Allreduce`).
   public func sum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
     try whole.allReduce(buffer, .sum)

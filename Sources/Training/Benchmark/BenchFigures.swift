@@ -34,8 +34,8 @@ struct BenchFigures: Encodable {
   var modelFlops = 0.0
   /// Operations a second of a large matrix product on rank 0.
   var peakFlops = 0.0
-  /// Bytes a second of summing a 20 MB gradient buffer over all ranks.
-  var sumBandwidth: Double?
+  /// How fast gradients are summed over all ranks.
+  var sums: SumFigures?
   /// Milliseconds of a step cut into each of ``MicroBatchBenchmark/counts``, on one rank.
   var microBatchTimes: [Double]?
   var peakMemoryMegabytes = 0.0
@@ -50,7 +50,7 @@ struct BenchFigures: Encodable {
     case operationsPerUtterance = "model_flop_each"
     case modelFlops = "model_flop_rate"
     case peakFlops = "sgemm_flop_rate"
-    case sumBandwidth = "sum_bytes_rate"
+    case sums = "sum_ms"
     case microBatchTimes = "micro_batches_ms"
     case peakMemoryMegabytes = "peak_memory_mb"
     case blasKernel = "blas_kernel"
@@ -81,9 +81,7 @@ struct BenchFigures: Encodable {
         + "\(String(fixed: 100 * shareOfPeak, digits: 0)) % of sgemm's "
         + "\(String(fixed: peakFlops / 1e9, digits: 1)) (\(blasKernel))",
     ]
-    if let sumBandwidth {
-      lines.append("sum over ranks \(String(fixed: sumBandwidth / 1e9, digits: 2)) GB/s")
-    }
+    if let sums { lines.append(sums.line) }
     if let microBatchTimes {
       let times = zip(MicroBatchBenchmark.counts, microBatchTimes).map { count, time in
         "\(count): \(String(fixed: time, digits: 1)) ms"
@@ -92,5 +90,24 @@ struct BenchFigures: Encodable {
     }
     lines.append("peak memory \(String(fixed: peakMemoryMegabytes, digits: 0)) MB a rank")
     return lines.joined(separator: "\n") + "\n\n" + table.text
+  }
+}
+
+/// How fast a buffer of gradients is summed over all ranks, in milliseconds.
+struct SumFigures: Encodable {
+  /// The size of the buffer.
+  let bytes: Double
+  /// In the fixed tree, through the memory that ranks of a node share.
+  let shared: Double
+  /// In the fixed tree, by messages, as between nodes.
+  let messages: Double
+  /// In the order that the MPI library chooses, by `MPI_Allreduce`.
+  let library: Double
+
+  /// The figures in a line of text.
+  var line: String {
+    func text(_ value: Double) -> String { String(fixed: value, digits: 1) }
+    return "sum of \(text(bytes / 1e6)) MB over ranks: \(text(shared)) ms in shared memory, "
+      + "\(text(messages)) ms by messages, \(text(library)) ms by MPI_Allreduce"
   }
 }

@@ -22,12 +22,18 @@ enum MachinePeak {
     return 2 * Double(size * size * size) / best
   }
 
-  /// The bytes a second at which a 20 MB gradient buffer is summed over all ranks; nil for one rank.
-  static func sumBandwidth(over collective: any Collective) throws -> Double? {
-    guard collective.size > 1 else { return nil }
+  /// How fast 20 MB of gradients are summed over all ranks; nil without other ranks.
+  static func sums(over collective: any Collective) throws -> SumFigures? {
+    guard let collective = collective as? MPICollective, collective.size > 1 else { return nil }
     let buffer = try collective.makeSharedBuffer(count: 5_000_000)
-    let best = try fastest(of: 10) { try collective.sum(buffer) }
-    return Double(buffer.count * MemoryLayout<Float>.stride) / best
+    let memory = FloatBuffer(count: buffer.count)
+    let repeats = 20
+    return SumFigures(
+      bytes: Double(buffer.count * MemoryLayout<Float>.stride),
+      shared: 1000 * (try fastest(of: repeats) { try collective.sum(buffer) }),
+      messages: 1000 * (try fastest(of: repeats) { try collective.sum(memory.elements) }),
+      library: 1000
+        * (try fastest(of: repeats) { try collective.sumInAnyOrder(memory.elements) }))
   }
 
   /// The seconds of the fastest of several runs.

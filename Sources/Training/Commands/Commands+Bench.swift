@@ -10,12 +10,12 @@ extension Commands {
     let team = try RankTeam.start(threads: request.threads)
     team.announce()
     let peak = MachinePeak.matrixProduct()
-    let bandwidth = try MachinePeak.sumBandwidth(over: team.collective)
+    let sums = try MachinePeak.sums(over: team.collective)
     var bench = try StepBenchmark(request, team: team)
     var figures = try bench.run()
     figures.microBatchTimes = try bench.microBatchTimes()
     figures.peakFlops = peak
-    figures.sumBandwidth = bandwidth
+    figures.sums = sums
     if team.isFirst {
       try StandardOutput.write(
         request.printsJSON ? JSONText.document(figures) : figures.table)
