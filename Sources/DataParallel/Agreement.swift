@@ -85,8 +85,23 @@ public final class Agreement {
   public func together<Value>(
     _ phase: String, exitCode: (any Error) -> Int32, _ body: () throws -> Value
   ) throws -> Value {
+    try decide(phase, wish: .proceed, exitCode: exitCode, body).value
+  }
+
+  /// Runs a piece of work as ``together(_:exitCode:_:)`` does and agrees on what to do next.
+  ///
+  /// - Parameters:
+  ///   - phase: What is being done, in two or three words, for the message.
+  ///   - wish: What this rank votes for where its work succeeds.
+  ///   - exitCode: The exit code of an error.
+  ///   - body: The work.
+  /// - Returns: What the work returned, and the most severe wish of all ranks.
+  /// - Throws: As ``together(_:exitCode:_:)``.
+  public func decide<Value>(
+    _ phase: String, wish: Vote, exitCode: (any Error) -> Int32, _ body: () throws -> Value
+  ) throws -> (value: Value, decision: Decision) {
     let result = Result(catching: body)
-    var vote = Vote.proceed
+    var vote = wish
     if case .failure(let error) = result {
       vote = .fail(code: exitCode(error), message: "\(phase): \(error)")
     }
@@ -95,7 +110,7 @@ public final class Agreement {
       throw PeerError(
         rank: decision.rank ?? 0, code: decision.code, message: decision.message)
     }
-    return try result.get()
+    return (try result.get(), decision)
   }
 
   /// Sends the winner's reason to all ranks.

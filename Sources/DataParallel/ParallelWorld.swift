@@ -46,7 +46,7 @@ public final class ParallelWorld {
       collective, share, try shareWarnings(warnings, collective), environment)
   }
 
-  private init(
+  init(
     _ collective: any Collective, _ share: ProcessorShare, _ warnings: [String],
     _ environment: MPIEnvironment?
   ) {

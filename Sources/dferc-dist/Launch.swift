@@ -29,6 +29,8 @@ struct Launch {
   /// Errors in the arguments and requests for help belong to the parser, and as every rank was
   /// given the same arguments, rank 0 speaks for all.
   private func leave<Root: ParsableCommand>(_ error: any Error, _ root: Root.Type) -> Never {
+    // A command that chose its exit code has said why, and its ranks have left MPI together.
+    if let code = error as? ExitCode { exit(code.rawValue) }
     let code = root.exitCode(for: error)
     guard code != .failure else { Departure.leave(error, rank: rank) }
     guard rank == 0 else { Departure.leaveSilently(code: code.rawValue) }

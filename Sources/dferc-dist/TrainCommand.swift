@@ -58,5 +58,8 @@ struct TrainCommand: ParsableCommand {
 
   func validate() throws { try requirePath(output, "--output") }
 
-  func run() throws { try Commands.train(request) }
+  func run() throws {
+    let status = try Commands.train(request)
+    guard status == .done else { throw ExitCode(status.rawValue) }
+  }
 }

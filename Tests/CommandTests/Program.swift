@@ -41,7 +41,7 @@ struct Program {
   }
 
   /// What Open MPI needs as root, in a container and with more ranks than cores.
-  private static var environment: [String: String] {
+  static var environment: [String: String] {
     ProcessInfo.processInfo.environment.merging([
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
       "OMPI_MCA_rmaps_base_oversubscribe": "1",
@@ -49,7 +49,7 @@ struct Program {
   }
 
   /// The program stands beside the test runner, in the folder of this build.
-  private static var executable: URL {
+  static var executable: URL {
     get throws {
       let runner = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
       let program = runner.deletingLastPathComponent().appendingPathComponent("dferc-dist")

@@ -1,19 +1,33 @@
-import Checkpointing
-import Foundation
 import TensorCore
 
 extension Commands {
   /// Trains a model, from the data to the test score; collective over all ranks.
   ///
+  /// - Returns: `done`, or `stopped` if the run was ended by a signal.
   /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
-  public static func train(_ request: TrainRequest) throws {
+  public static func train(_ request: TrainRequest) throws -> ExitStatus {
+    StopSignal.install()
     let team = try RankTeam.start(threads: request.threads)
     var resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
     if request.isFastDevelopmentRun { resolved = resolved.shortened() }
-    let data = try team.together("reading the data") { try LoadedData(resolved) }
-    resolved = resolved.using(data.dataset.modalities)
+    let status = try train(request, resolved, team)
+    try team.world.finish()
+    return status
+  }
+
+  private static func train(
+    _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ team: RankTeam
+  ) throws -> ExitStatus {
+    let loaded = try team.togetherUnlessStopped("reading the data") {
+      try LoadedData(resolved, unless: team.isStopRequested)
+    }
+    guard let loaded, let data = loaded else {
+      team.log.logger.info("\(StopNotice(request, step: 0, steps: nil))")
+      return .stopped
+    }
+    let resolved = resolved.using(data.dataset.modalities)
     let configuration = resolved.configuration
     try team.requireSame([
       ("version of the program", ProgramVersion.current), ("configuration", configuration.yaml),
@@ -22,117 +36,38 @@ extension Commands {
     team.announce()
     team.settleThreads(for: configuration)
     let session = try TrainingSession(request, resolved, data, team)
-    switch session.start {
-    case .finished(let result):
+    if case .finished(let result) = session.start {
       if team.isFirst { try StandardOutput.write("this run has ended before\n\(result.summary)") }
-    case .fresh, .resumed:
-      try train(session, request, configuration, data, team)
+      return .done
     }
-    try team.world.finish()
+    return try train(session, request, configuration, data, team)
   }
 
   private static func train(
     _ session: TrainingSession, _ request: TrainRequest, _ configuration: RunConfiguration,
     _ data: LoadedData, _ team: RankTeam
-  ) throws {
+  ) throws -> ExitStatus {
     let trainer = try Trainer(
       team: team, configuration: configuration, data: data, recorder: session.recorder,
       groupLimit: request.isFastDevelopmentRun ? 1 : nil)
     try team.announceLateWarnings()
     if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
-    let result = try trainer.run()
+    let ending = try trainer.run()
     team.log.clearProgress()
-    _ = try team.onFirst("printing the result") {
-      try StandardOutput.write(result.summary)
+    _ = try team.onFirst("ending the run") {
+      if case .finished(let result) = ending { try StandardOutput.write(result.summary) }
       guard let folder = session.folderPath else { return }
-      if request.isFastDevelopmentRun {
-        try FileSystem.removeTree(folder)
-      } else {
-        team.log.logger.info("everything is in \(folder)")
+      if request.isFastDevelopmentRun { try FileSystem.removeTree(folder) }
+      switch ending {
+      case .finished:
+        if !request.isFastDevelopmentRun { team.log.logger.info("everything is in \(folder)") }
+      case .stopped:
+        let steps = trainer.schedule.totalSteps
+        team.log.logger.info(
+          "\(StopNotice(request, step: trainer.progress.step, steps: steps))")
       }
     }
-  }
-}
-
-/// How a `train` command starts, known to all ranks; what it writes with, on rank 0.
-private struct TrainingSession {
-  /// What all ranks know of the opening.
-  enum Start: Codable {
-    case fresh
-    case resumed
-    case finished(RunResult)
-  }
-
-  let start: Start
-  let checkpoint: Checkpoint?
-  let recorder: RunRecorder?
-  let folderPath: String?
-
-  /// Opens the run folder on rank 0; collective.
-  init(
-    _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
-    _ team: RankTeam
-  ) throws {
-    let opened = try team.onFirst("opening the run folder") {
-      try Opened(request, resolved, data, team.log)
-    }
-    start = try team.shared(opened?.start ?? .fresh)
-    checkpoint = opened?.checkpoint
-    recorder = opened?.recorder
-    folderPath = opened?.folder.path
-  }
-
-  /// The run folder as rank 0 has opened it.
-  private struct Opened {
-    let folder: RunFolder
-    let start: Start
-    let checkpoint: Checkpoint?
-    let recorder: RunRecorder?
-
-    init(
-      _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
-      _ log: RunLog
-    ) throws {
-      let configuration = resolved.configuration
-      folder = try RunFolder(path: Self.path(request, resolved))
-      let store = CheckpointStore(
-        folder: folder.path, keepLast: configuration.checkpoint.keepLast,
-        level: configuration.checkpoint.level)
-      let opening = try RunOpening(
-        request.resume, folder: folder, store: store, resolved: resolved, digest: data.digest,
-        log: log)
-      (start, checkpoint) =
-        switch opening {
-        case .fresh: (.fresh, nil)
-        case .resumed(let checkpoint): (.resumed, checkpoint)
-        case .finished(let result): (.finished(result), nil)
-        }
-      guard case .finished = opening else {
-        try store.prepare()
-        try log.open(folder.log)
-        try folder.write(configuration)
-        let saver = CheckpointSaver(
-          folder: folder, store: store,
-          description: try RunDescription.metadata(
-            configuration, dataset: data.dataset, digest: data.digest), log: log)
-        recorder = try RunRecorder(
-          name: resolved.name, folder: folder, saver: saver, log: log,
-          resumingAt: try checkpoint.map(CheckpointCoding.progress),
-          logsSamples: request.logsSamples)
-        return
-      }
-      recorder = nil
-      try folder.close()
-    }
-
-    private static func path(
-      _ request: TrainRequest, _ resolved: ResolvedConfiguration
-    ) -> String {
-      guard !request.isFastDevelopmentRun else {
-        return FileManager.default.temporaryDirectory
-          .appendingPathComponent("dferc-dist-\(UUID().uuidString)").path
-      }
-      return request.output ?? "runs/\(resolved.name)"
-    }
+    if case .stopped = ending { return .stopped }
+    return .done
   }
 }

@@ -11,11 +11,19 @@ struct LoadedData {
 
   /// Reads the dataset folder of a configuration, or makes the built-in corpus where it has none.
   ///
+  /// - Parameters:
+  ///   - resolved: the configuration.
+  ///   - isStopRequested: asked between two splits; where it is so, nothing is returned.
   /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
-  init(_ resolved: ResolvedConfiguration) throws {
+  init?(
+    _ resolved: ResolvedConfiguration, unless isStopRequested: () -> Bool = { false }
+  ) throws {
     dataset = try Self.dataset(resolved)
+    if isStopRequested() { return nil }
     train = try dataset.split(.train)
+    if isStopRequested() { return nil }
     validation = try dataset.split(.validation)
+    if isStopRequested() { return nil }
     test = try dataset.split(.test)
     digest = dataset.digest(of: [train, validation, test])
   }

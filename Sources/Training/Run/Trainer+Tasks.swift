@@ -24,6 +24,8 @@ extension Trainer {
   }
 
   /// Scores the validation split, notes whether the state is the best so far, and ends the epoch.
+  ///
+  /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
   func validate() throws {
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
@@ -49,12 +51,13 @@ extension Trainer {
   }
 
   /// Scores the test split with the best epoch and writes the result.
-  func finish() throws -> RunResult {
+  ///
+  /// - Returns: the result; nil, on all ranks, if a stop was requested on one of them.
+  func finish() throws -> RunResult? {
     try restoreBest()
     let start = ContinuousClock.now
-    guard let scores = try evaluator.score(data.test, groupLimit: groupLimit),
-      let best = progress.best
-    else { preconditionFailure("a finished run has a best epoch") }
+    guard let scores = try evaluator.score(data.test, groupLimit: groupLimit) else { return nil }
+    guard let best = progress.best else { preconditionFailure("a run ends with a best epoch") }
     let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
     let result = RunResult(
       name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,

@@ -5,6 +5,14 @@ import NeuralNet
 import Optimizing
 import TensorCore
 
+/// How a run has ended.
+enum RunEnding {
+  /// Everything was done; the result is the same on every rank but for times.
+  case finished(RunResult)
+  /// On request; what had been done is saved.
+  case stopped
+}
+
 /// A whole run on one rank: steps, evaluations, checkpoints, the final score.
 ///
 /// All ranks go through the same tasks with the same state, in the order that ``RunCourse`` gives
@@ -68,32 +76,32 @@ final class Trainer {
       gradients: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(
       model: model, parameters: gradients.parameters, collective: team.collective,
-      workers: team.workers)
+      workers: team.workers, isStopRequested: team.isStopRequested)
     state = ModelState(
       model: model, parameters: gradients.parameters, prototypes: gradients.prototypes,
       optimizer: engine.optimizer)
     schedule = makeSchedule()
   }
 
-  /// Trains to the end and scores the test split with the best epoch.
-  ///
-  /// - Returns: the result, the same on every rank but for times.
-  func run() throws -> RunResult {
+  /// Trains to the end and scores the test split with the best epoch; or saves what has been done
+  /// and ends where a rank was asked to stop.
+  func run() throws -> RunEnding {
     warnAboutWarmup()
     recorder?.begin(
       epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
       startingAt: progress.step)
-    while true {
+    while try agreeToGoOn() {
       switch course.next(
         after: progress, saved: savedProgress, isBestUnsaved: isBestUnsaved)
       {
       case .step: try step()
       case .validation: try validate()
       case .save(let saves): save(saves)
-      case .test: return try finish()
+      case .test: if let result = try finish() { return .finished(result) }
       }
-      try agreeToGoOn()
     }
+    try saveBeforeStopping()
+    return .stopped
   }
 
   /// What a run of this configuration and data does one after another.
@@ -127,8 +135,23 @@ extension Trainer {
     do { try body() } catch { trouble = error }
   }
 
-  /// Throws on all ranks what has gone wrong on one of them; collective, once after every task.
-  private func agreeToGoOn() throws {
-    _ = try team.together("writing to the run folder") { if let trouble { throw trouble } }
+  /// Throws on all ranks what has gone wrong on one of them; collective, once before every task.
+  ///
+  /// - Returns: false, on all ranks, if one of them was asked to stop.
+  private func agreeToGoOn() throws -> Bool {
+    try team.togetherUnlessStopped("writing to the run folder", throwTrouble) != nil
+  }
+
+  private func throwTrouble() throws {
+    if let trouble { throw trouble }
+  }
+
+  /// Saves the last step, unless it is saved, and gives the run folder free; collective.
+  private func saveBeforeStopping() throws {
+    let due = DueSaves(
+      best: isBestUnsaved, step: progress.step > 0 && progress != savedProgress)
+    if due.best || due.step { save(due) }
+    alone { try recorder?.close() }
+    try team.together("saving the last step", throwTrouble)
   }
 }

@@ -7,6 +7,8 @@ struct RankTeam {
   let world: ParallelWorld
   let agreement: Agreement
   let log: RunLog
+  /// Whether this rank was asked to stop; only a command that catches signals ever is.
+  var isStopRequested: () -> Bool = { StopSignal.isRequested }
 
   /// Joins the ranks that the launcher started.
   ///
@@ -68,6 +70,18 @@ struct RankTeam {
   /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
   func together<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value {
     try agreement.together(phase, exitCode: { ExitStatus($0).rawValue }, body)
+  }
+
+  /// Runs a piece of work on every rank, and agrees whether to go on; collective.
+  ///
+  /// - Returns: the value; nil, on all ranks, if one of them was asked to stop.
+  func togetherUnlessStopped<Value>(
+    _ phase: String, _ body: () throws -> Value
+  ) throws -> Value? {
+    let (value, decision) = try agreement.decide(
+      phase, wish: isStopRequested() ? .stop : .proceed, exitCode: { ExitStatus($0).rawValue },
+      body)
+    return decision.kind == .stop ? nil : value
   }
 
   /// Runs a piece of work on rank 0 alone; where it fails, it fails on all ranks; collective.

@@ -1,0 +1,28 @@
+/// What the last line of a run says that was stopped on request.
+struct StopNotice: CustomStringConvertible {
+  let description: String
+
+  /// - Parameters:
+  ///   - request: what the command was asked to do.
+  ///   - step: the steps that were made.
+  ///   - steps: the steps of the whole run; nil where that is not known yet.
+  ///   - arguments: the command line of this process.
+  init(
+    _ request: TrainRequest, step: Int, steps: Int?,
+    arguments: [String] = CommandLine.arguments
+  ) {
+    let place =
+      step == 0
+      ? "before the first step; nothing was trained"
+      : "after step \(step)\(steps.map { " of \($0)" } ?? "")"
+    let command = RestartCommand.text(arguments)
+    if request.isFastDevelopmentRun {
+      description = "stopped on request, in good order, \(place); a dry run keeps nothing."
+    } else {
+      let saved = step == 0 ? "" : ", which is saved"
+      description =
+        "stopped on request, in good order, \(place)\(saved). "
+        + "To go on, start it again as before but with: \(command)"
+    }
+  }
+}

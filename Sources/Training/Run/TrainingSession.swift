@@ -1,0 +1,85 @@
+import Checkpointing
+import Foundation
+
+/// How a `train` command starts, known to all ranks; what it writes with, on rank 0.
+struct TrainingSession {
+  /// What all ranks know of the opening.
+  enum Start: Codable {
+    case fresh
+    case resumed
+    case finished(RunResult)
+  }
+
+  let start: Start
+  let checkpoint: Checkpoint?
+  let recorder: RunRecorder?
+  let folderPath: String?
+
+  /// Opens the run folder on rank 0; collective.
+  init(
+    _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+    _ team: RankTeam
+  ) throws {
+    let opened = try team.onFirst("opening the run folder") {
+      try Opened(request, resolved, data, team.log)
+    }
+    start = try team.shared(opened?.start ?? .fresh)
+    checkpoint = opened?.checkpoint
+    recorder = opened?.recorder
+    folderPath = opened?.folder.path
+  }
+
+  /// The run folder as rank 0 has opened it.
+  private struct Opened {
+    let folder: RunFolder
+    let start: Start
+    let checkpoint: Checkpoint?
+    let recorder: RunRecorder?
+
+    init(
+      _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+      _ log: RunLog
+    ) throws {
+      let configuration = resolved.configuration
+      folder = try RunFolder(path: Self.path(request, resolved))
+      let store = CheckpointStore(
+        folder: folder.path, keepLast: configuration.checkpoint.keepLast,
+        level: configuration.checkpoint.level)
+      let opening = try RunOpening(
+        request.resume, folder: folder, store: store, resolved: resolved, digest: data.digest,
+        log: log)
+      (start, checkpoint) =
+        switch opening {
+        case .fresh: (.fresh, nil)
+        case .resumed(let checkpoint): (.resumed, checkpoint)
+        case .finished(let result): (.finished(result), nil)
+        }
+      guard case .finished = opening else {
+        try store.prepare()
+        try log.open(folder.log)
+        try folder.write(configuration)
+        let saver = CheckpointSaver(
+          folder: folder, store: store,
+          description: try RunDescription.metadata(
+            configuration, dataset: data.dataset, digest: data.digest), log: log)
+        recorder = try RunRecorder(
+          name: resolved.name, folder: folder, saver: saver, log: log,
+          resumingAt: try checkpoint.map(CheckpointCoding.progress),
+          logsSamples: request.logsSamples)
+        return
+      }
+      recorder = nil
+      try folder.close()
+    }
+
+    private static func path(
+      _ request: TrainRequest, _ resolved: ResolvedConfiguration
+    ) -> String {
+      guard !request.isFastDevelopmentRun else {
+        return FileManager.default.temporaryDirectory
+          .appendingPathComponent("dferc-dist-\(UUID().uuidString)").path
+      }
+      return request.output ?? "runs/\(resolved.name)"
+    }
+  }
+}
