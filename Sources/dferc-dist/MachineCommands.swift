@@ -13,6 +13,7 @@ struct BenchCommand: ParsableCommand {
       Examples:
         dferc-dist bench --threads 1
         mpirun -np 2 dferc-dist bench --threads 1 --dialogues 16 --json
+        mpirun -np 2 dferc-dist bench --set optimizer.sharded=true
       """)
 
   @Option(help: "The number of dialogues in the global batch, over all ranks.")
@@ -27,12 +28,14 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Prints JSON instead of a table.")
   var json = false
 
+  @OptionGroup var overrides: OverrideArguments
+
   @OptionGroup var threading: ThreadArguments
 
   var request: BenchRequest {
     BenchRequest(
       dialogues: dialogues, steps: steps, warmup: warmup, printsJSON: json,
-      threads: threading.threads)
+      overrides: overrides.set, threads: threading.threads)
   }
 
   func validate() throws {

@@ -13,7 +13,7 @@ struct StepBenchmark {
   private let engine: StepEngine
 
   /// Collective.
-  init(_ request: BenchRequest, team: RankTeam) throws {
+  init(_ request: BenchRequest, _ configuration: RunConfiguration, team: RankTeam) throws {
     self.request = request
     self.team = team
     let stepCount = request.warmup + request.steps
@@ -24,11 +24,11 @@ struct StepBenchmark {
       let first = step * request.dialogues
       return GlobalBatch(
         dialogues: Array(first..<first + request.dialogues),
-        dialogueLengths: split.dialogueLengths, microBatchCount: team.collective.size)
+        dialogueLengths: split.dialogueLengths,
+        microBatchCount: configuration.train.microBatches ?? team.collective.size)
     }
     engine = try StepEngine(
-      RunConfiguration(), of: split, seed: Self.seed, sharing: WorkSharing(products: .fast),
-      team: team)
+      configuration, of: split, seed: Self.seed, sharing: WorkSharing(configuration), team: team)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.

@@ -5,13 +5,18 @@ import TensorCore
 extension Commands {
   /// Measures training steps on random batches of MELD's size and prints the figures; collective.
   ///
-  /// - Throws: `FileError` if the output cannot be written, and what a launcher's trouble throws.
+  /// - Throws: `ConfigurationError` for an override that cannot be used, `FileError` if the output
+  ///   cannot be written, and what a launcher's trouble throws.
   public static func bench(_ request: BenchRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    let configuration = try team.together("reading the configuration") {
+      try ConfigurationRequest(overrides: request.overrides).resolve().configuration
+    }
     team.announce()
+    team.settleThreads(for: configuration)
     let peak = MachinePeak.matrixProduct()
     let sums = try MachinePeak.sums(over: team.collective)
-    var bench = try StepBenchmark(request, team: team)
+    var bench = try StepBenchmark(request, configuration, team: team)
     var figures = try bench.run()
     figures.microBatchTimes = try bench.microBatchTimes()
     figures.peakFlops = peak

@@ -8,15 +8,18 @@ public struct BenchRequest: Sendable, Equatable {
   public var warmup: Int
   /// Whether to print JSON instead of a table.
   public var printsJSON: Bool
+  /// The `--set key=value` arguments, in order.
+  public var overrides: [ConfigurationOverride]
   /// The threads a rank; nil lets the program choose.
   public var threads: Int?
 
   /// Creates a request.
   public init(
     dialogues: Int = 8, steps: Int = 30, warmup: Int = 5, printsJSON: Bool = false,
-    threads: Int? = nil
+    overrides: [ConfigurationOverride] = [], threads: Int? = nil
   ) {
     self.dialogues = dialogues
+    self.overrides = overrides
     self.steps = steps
     self.warmup = warmup
     self.printsJSON = printsJSON
