@@ -94,7 +94,7 @@ extension CheckpointCoding {
     guard let optimizer = state.optimizer else { return }
     try copy(optimizer.firstMoment, firstMoment, state, from: checkpoint)
     try copy(optimizer.secondMoment, secondMoment, state, from: checkpoint)
-    optimizer.updateCount = try checkpoint.integer(Key.updates)
+    optimizer.updateCount = try checkpoint.count(Key.updates)
   }
 
   private static func copy(
@@ -112,28 +112,23 @@ extension CheckpointCoding {
   /// - Throws: `CheckpointError` for metadata that are absent or not of their form.
   static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
     var progress = TrainingProgress()
-    progress.step = try checkpoint.integer(Key.step)
-    progress.epoch = try checkpoint.integer(Key.epoch)
-    progress.cursor = try checkpoint.integer(Key.cursor)
-    progress.epochsWithoutImprovement = try checkpoint.integer(Key.stale)
-    guard progress.step >= 0, progress.epoch >= 0, progress.cursor >= 0 else {
-      throw CheckpointError(
-        kind: .damaged, path: checkpoint.path, place: "metadata",
-        reason: "step, epoch or cursor is negative", cure: "Use another checkpoint.")
-    }
+    progress.step = try checkpoint.count(Key.step)
+    progress.epoch = try checkpoint.count(Key.epoch)
+    progress.cursor = try checkpoint.count(Key.cursor)
+    progress.epochsWithoutImprovement = try checkpoint.count(Key.stale)
     if checkpoint.metadata[Key.best] != nil {
-      let report = Data(try checkpoint.text(Key.best).utf8)
+      let report = try checkpoint.text(Key.best)
       progress.best = TrainingProgress.Best(
-        epoch: try checkpoint.integer(Key.bestEpoch),
+        epoch: try checkpoint.count(Key.bestEpoch),
         validation: try decode(report, of: checkpoint))
     }
     return progress
   }
 
   private static func decode(
-    _ report: Data, of checkpoint: Checkpoint
+    _ report: String, of checkpoint: Checkpoint
   ) throws -> ClassificationReport {
-    do { return try JSONDecoder().decode(ClassificationReport.self, from: report) } catch {
+    do { return try JSONDecoder().decode(ClassificationReport.self, text: report.utf8) } catch {
       throw CheckpointError(
         kind: .damaged, path: checkpoint.path, place: "metadata \(Key.best)",
         reason: "it is not a report", cure: "Use another checkpoint.")
@@ -144,6 +139,21 @@ extension CheckpointCoding {
   static func configuration(of checkpoint: Checkpoint) throws -> RunConfiguration {
     try RunConfiguration(
       yaml: try checkpoint.text(Key.configuration), source: "\(checkpoint.path), config")
+  }
+
+  /// Checks that a checkpoint has the tensors of a model, before memory is asked for them.
+  ///
+  /// - Throws: `CheckpointError` naming the first one that is absent or has another shape.
+  static func requireTensors(
+    of model: DFERC, in checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    for parameter in model.layout.parameters {
+      try checkpoint.require(parameter.name, shape: parameter.shape)
+    }
+    guard model.options.hasPrototypes else { return }
+    let count = model.options.emotionCount
+    try checkpoint.require(counts, shape: [count])
+    try checkpoint.require(prototypes, shape: [count, model.options.alignmentWidth])
   }
 
   /// The raw width of every modality that a checkpoint's model reads.

@@ -30,6 +30,7 @@ final class GradientEngine {
   ///
   /// Collective: every rank makes one at the same place.
   convenience init(model: DFERC, seed: UInt64, team: RankTeam) throws {
+    try team.requireMemory(for: model)
     let parameters = Parameters(layout: model.layout)
     parameters.initialize(seed: seed)
     let prototypes = EmotionPrototypes(
