@@ -99,6 +99,13 @@ let package = Package(
         "TensorCore", .product(name: "Logging", package: "swift-log"),
       ], exclude: ["Fixtures"]),
     .testTarget(
+      name: "HostileFileTests",
+      dependencies: [
+        "Training", "Checkpointing", "DFERCModel", "DialogueData", "NeuralNet", "Optimizing",
+        "TensorCore", "TestSupport", "AllocationCounter",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], swiftSettings: settings),
+    .testTarget(
       name: "CommandTests",
       dependencies: [
         "dferc-dist", "Training", "Checkpointing", "DataParallel", "DialogueData", "TensorCore",

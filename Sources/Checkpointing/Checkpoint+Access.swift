@@ -53,12 +53,22 @@ extension Checkpoint {
     try value(key, "a whole number") { Int($0) }
   }
 
+  /// A number of steps, epochs and the like of the metadata.
+  ///
+  /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number from 0 to
+  ///   2^53, which leaves room to count on.
+  public func count(_ key: String) throws(CheckpointError) -> Int {
+    try value(key, "a count") { text in
+      Int(text).flatMap { (0...1 << 53).contains($0) ? $0 : nil }
+    }
+  }
+
   /// A list of strings of the metadata.
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a list of strings.
   public func list(_ key: String) throws(CheckpointError) -> [String] {
     try value(key, "a list of strings") {
-      try? JSONDecoder().decode([String].self, from: Data($0.utf8))
+      try? JSONDecoder().decode([String].self, text: $0.utf8)
     }
   }
 
@@ -67,15 +77,18 @@ extension Checkpoint {
   ) throws(CheckpointError) -> Value {
     let text = try text(key)
     guard let value = parse(text) else {
-      throw .mismatch(path, "metadata \(key)", "it is \"\(text)\", not \(kind)")
+      throw .mismatch(path, "metadata \(key)", "it is \"\(text.excerpt())\", not \(kind)")
     }
     return value
   }
 
-  /// Reads a tensor after its name and shape have been checked.
-  private func read<Result>(
-    _ name: String, _ shape: [Int], _ body: () throws -> Result
-  ) throws(CheckpointError) -> Result {
+  /// Checks that a tensor is there and has a shape.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape.
+  public func require(_ name: String, shape: [Int]) throws(CheckpointError) {
     guard let entry = tensors.entry(name) else {
       throw .mismatch(path, "tensor \(name)", "it is not there")
     }
@@ -83,6 +96,13 @@ extension Checkpoint {
       throw .mismatch(
         path, "tensor \(name)", "its shape is \(entry.shape), but \(shape) is needed")
     }
+  }
+
+  /// Reads a tensor after its name and shape have been checked.
+  private func read<Result>(
+    _ name: String, _ shape: [Int], _ body: () throws -> Result
+  ) throws(CheckpointError) -> Result {
+    try require(name, shape: shape)
     do {
       return try body()
     } catch let error as SafetensorsError {

@@ -24,7 +24,7 @@ public final class Checkpoint: Sendable {
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - largestContent: the largest size of the tensors that is accepted, in bytes. The default, 256
+  ///   - largestContent: the largest size of the tensors that is accepted, in bytes. The default, 64
   ///     MiB and 16 times the size of the file, is far above what trained numbers compress to, and
   ///     keeps a made-up file from taking all memory.
   /// - Throws: `CheckpointError` if there is anything wrong with it.
@@ -85,7 +85,7 @@ public final class Checkpoint: Sendable {
 
   private static func defaultLargestContent(fileByteCount: Int) -> Int {
     let (product, overflow) = fileByteCount.multipliedReportingOverflow(by: 16)
-    let (sum, secondOverflow) = product.addingReportingOverflow(256 << 20)
+    let (sum, secondOverflow) = product.addingReportingOverflow(64 << 20)
     return overflow || secondOverflow ? Int.max : sum
   }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import TensorCore
 
 /// The metadata that make a safetensors file a checkpoint.
 enum CheckpointFormat {
@@ -14,12 +15,13 @@ enum CheckpointFormat {
       throw .foreign(path, "metadata format", "it is not there")
     }
     guard format == name else {
-      throw .foreign(path, "metadata format", "it is \"\(format)\", not \"\(name)\"")
+      throw .foreign(path, "metadata format", "it is \"\(format.excerpt())\", not \"\(name)\"")
     }
-    guard let found = metadata["version"], found == version else {
+    let found = metadata["version"] ?? ""
+    guard found == version else {
       throw CheckpointError(
         kind: .wrongVersion, path: path, place: "metadata version",
-        reason: "it is \"\(metadata["version"] ?? "")\", but this program reads \"\(version)\"",
+        reason: "it is \"\(found.excerpt())\", but this program reads \"\(version)\"",
         cure: "Use the version of dferc-dist that has written it.")
     }
   }

@@ -12,6 +12,9 @@ final class CheckpointScanner {
   private var position = 0
   private var start: [UInt8] = []
   private var header: SafetensorsHeader?
+
+  /// Hundreds of times the header of any model; the header is held twice while it is read.
+  private static let largestHeader = 16 << 20
   private var hash = SHA256()
 
   /// Begins with an empty content.
@@ -47,7 +50,8 @@ final class CheckpointScanner {
   private func takeHeader(_ bytes: UnsafeRawBufferPointer) throws -> UnsafeRawBufferPointer {
     var rest = bytes[...]
     func take(upTo byteCount: Int) {
-      let piece = rest.prefix(byteCount - start.count)
+      // A header may come in many pieces, and then holds more than its beginning already.
+      let piece = rest.prefix(max(0, byteCount - start.count))
       start.append(contentsOf: piece)
       rest = rest.dropFirst(piece.count)
     }
@@ -56,6 +60,11 @@ final class CheckpointScanner {
       let dataStart = try start.withUnsafeBytes { start in
         try SafetensorsHeader.dataStart(of: start, fileByteCount: contentByteCount, path: path)
       }
+      guard dataStart <= Self.largestHeader else {
+        throw CheckpointError.foreign(
+          path, "header", "its \(dataStart) bytes are over \(Self.largestHeader)")
+      }
+      start.reserveCapacity(dataStart)
       take(upTo: dataStart)
       if start.count == dataStart { try parseHeader() }
     }

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// A dataset that cannot be used: what is wrong, where, and how to put it right.
 public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The kinds of trouble, which differ in the program's exit code.
@@ -41,13 +43,6 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension String {
-  /// The text between quotation marks, shortened if it is long, so that a message that quotes the
-  /// data stays one line.
-  var quoted: String {
-    let limit = 60
-    let start = unicodeScalars.prefix(limit).map {
-      $0.properties.generalCategory == .control ? " " : String($0)
-    }
-    return "\"\(start.joined())\(unicodeScalars.count > limit ? "..." : "")\""
-  }
+  /// An excerpt of the text between quotation marks.
+  var quoted: String { "\"\(excerpt())\"" }
 }

@@ -17,7 +17,13 @@ public struct DatasetManifest: Sendable, Equatable {
   static let version = 1
 
   /// Wider features are taken for a mistake.
-  static let largestWidth = 1 << 20
+  public static let largestWidth = 1 << 20
+
+  /// More emotions are taken for a mistake.
+  public static let largestEmotionCount = 10_000
+
+  /// A longer `dataset.json` is taken for a mistake.
+  static let largestByteCount = 1 << 20
 
   /// Describes a dataset.
   public init(name: String, emotions: [String], modalities: [Modality: Int]) {
@@ -114,6 +120,12 @@ public struct DatasetManifest: Sendable, Equatable {
           file: path, place: "field \"emotions\"",
           reason: "\(emotions.count) emotions leave nothing to tell apart",
           cure: "List at least two emotions.")
+      }
+      guard emotions.count <= DatasetManifest.largestEmotionCount else {
+        throw DataError(
+          file: path, place: "field \"emotions\"",
+          reason: "there are \(emotions.count), more than \(DatasetManifest.largestEmotionCount)",
+          cure: "List the emotions that are to be told apart.")
       }
     }
   }

@@ -224,7 +224,7 @@ struct CheckpointTests {
 
   @Test("a small file cannot claim a large memory")
   func bomb() throws {
-    // 300 MiB of zeros compress to some 30 KiB, which may hold 256 MiB at most.
+    // 300 MiB of zeros compress to some 30 KiB, which may hold 64 MiB at most.
     let path = "/dev/null"
     var bytes: [UInt8] = []
     let zeros = [UInt8](repeating: 0, count: 1 << 20)

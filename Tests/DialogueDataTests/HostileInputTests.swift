@@ -36,6 +36,14 @@ import Testing
     }
   }
 
+  /// The depth at which the decoder stops, at the very end of the text.
+  @Test func nestingUpToTheEnd() {
+    for depth in 505...520 {
+      let line = Array(("{\"id\":" + String(repeating: "[", count: depth)).utf8)
+      #expect(error(forLine: line)?.place == "line 1")
+    }
+  }
+
   @Test func notUTF8() {
     let line = Array("{\"id\": \"".utf8) + [0xFF, 0xFE] + Array("\"}".utf8)
     #expect(error(forLine: line)?.reason == "the line is not UTF-8")
@@ -46,7 +54,7 @@ import Testing
     let line = [UInt8](repeating: UInt8(ascii: "["), count: DialogueFileReader.largestLine + 1)
     #expect(
       error(forLine: line)?.description
-        == "x.jsonl, line 1: the line is 67108865 bytes long, more than 67108864. "
+        == "x.jsonl, line 1: the line is 4194305 bytes long, more than 4194304. "
         + "Write one dialogue a line.")
   }
 

@@ -6,7 +6,10 @@ import TensorCore
 /// lines are passed over, and fields that the format does not know are ignored.
 struct DialogueFileReader {
   /// Longer lines are taken for a mistake.
-  static let largestLine = 64 << 20
+  static let largestLine = 4 << 20
+
+  /// Larger files are refused: they are held in memory while they are read.
+  static let largestFile = 1 << 32
 
   let emotions: [String]
   let allowsMissingEmotion: Bool
@@ -104,7 +107,7 @@ struct DialogueFileReader {
     guard let label = labels[emotion] else {
       throw line.error(
         "unknown emotion \(emotion.quoted)",
-        "Use one of \(emotions.listed), or list it in \(DatasetManifest.fileName).")
+        "Use one of \(emotions.listExcerpt), or list it in \(DatasetManifest.fileName).")
     }
     return Utterance(id: id, speaker: fields.speaker, text: text, emotion: label)
   }

@@ -50,7 +50,7 @@ struct FeatureFileReader {
   ) throws -> FeatureBlock {
     let name = modality.rawValue
     guard let entry = file.entry(name) else {
-      let there = file.header.entries.keys.sorted().listed
+      let there = file.header.entries.keys.sorted().listExcerpt
       throw error(
         modality, "there is no such tensor; the file holds \(there.isEmpty ? "none" : there)",
         "Write it, or remove the modality from data.modalities.")

@@ -1,3 +1,4 @@
+import Glibc
 import TensorCore
 
 /// Reads a dataset folder.
@@ -14,7 +15,9 @@ struct FolderReader: Sendable {
     self.folder = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
     self.options = options
     let path = "\(self.folder)/\(DatasetManifest.fileName)"
-    let bytes = try Self.content(of: path, of: self.folder)
+    let bytes = try Self.content(
+      of: path, of: self.folder, limit: DatasetManifest.largestByteCount,
+      cure: "Name the \(DatasetManifest.fileName) of a dataset.")
     manifest = try DatasetManifest(parsing: bytes, path: path)
     modalities = try Self.modalities(for: options, of: manifest, path: path)
   }
@@ -41,10 +44,22 @@ struct FolderReader: Sendable {
   }
 
   /// The content of a file that the dataset must have.
-  private static func content(of path: String, of folder: String) throws -> [UInt8] {
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - folder: the dataset.
+  ///   - limit: the largest size in bytes.
+  ///   - cure: what to do about a larger file.
+  private static func content(
+    of path: String, of folder: String, limit: Int, cure: String
+  ) throws -> [UInt8] {
     do {
-      return try FileSystem.readAll(path)
+      return try FileSystem.readAll(path, limit: limit)
     } catch {
+      if error.code == EFBIG {
+        throw DataError(
+          file: path, reason: "the file is larger than \(limit) bytes", cure: cure)
+      }
       guard error.isMissing else { throw error }
       let hasFolder = FileSystem.isDirectory(folder)
       throw DataError(
@@ -93,7 +108,9 @@ struct FolderReader: Sendable {
     _ stem: String, with reader: inout DialogueFileReader, into digest: inout StableDigest
   ) throws -> [FeatureBlock] {
     let dialoguePath = "\(folder)/\(stem).jsonl"
-    let bytes = try Self.content(of: dialoguePath, of: folder)
+    let bytes = try Self.content(
+      of: dialoguePath, of: folder, limit: DialogueFileReader.largestFile,
+      cure: "Write the split in shards.")
     let firstDialogue = reader.dialogues.count
     try reader.read(bytes, path: dialoguePath)
     bytes.withUnsafeBytes { digest.add($0) }

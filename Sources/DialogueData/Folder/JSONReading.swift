@@ -1,9 +1,14 @@
 import Foundation
+import TensorCore
 
 /// Decodes JSON and tells in the terms of a dataset what is wrong with it.
 ///
 /// The decoder reads strict JSON and stops at a nesting of 512, so no input can overflow the stack.
 enum JSONReading {
+  /// In a longer text the place of a mistake is not looked for, because that takes many times its
+  /// size.
+  private static let largestExaminedText = 1 << 20
+
   /// Decodes one JSON value.
   ///
   /// - Parameters:
@@ -15,7 +20,7 @@ enum JSONReading {
     _ type: Value.Type, from bytes: ArraySlice<UInt8>, file: String, line: Int?
   ) throws(DataError) -> Value {
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes))
+      return try JSONDecoder().decode(type, text: bytes)
     } catch {
       throw describe(error, in: bytes, file: file, line: line)
     }
@@ -42,7 +47,8 @@ enum JSONReading {
       return mistake(at: context.codingPath, "the value is null", "Write \(phrase(for: type)).")
     case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
       return mistake(
-        at: context.codingPath, "the value cannot be used (\(context.debugDescription))",
+        at: context.codingPath,
+        "the value cannot be used (\(context.debugDescription.excerpt(limit: 200)))",
         "Correct the value.")
     default:
       return mistake(
@@ -55,7 +61,8 @@ enum JSONReading {
   private static func name(of path: [any CodingKey]) -> String {
     path.reduce("") { name, key in
       if let index = key.intValue { return "\(name)[\(index)]" }
-      return name.isEmpty ? key.stringValue : "\(name).\(key.stringValue)"
+      let field = key.stringValue.excerpt()
+      return name.isEmpty ? field : "\(name).\(field)"
     }
   }
 
@@ -73,13 +80,14 @@ enum JSONReading {
   ///
   /// The decoder does not tell, so the other parser of Foundation is asked.
   private static func syntaxError(in bytes: ArraySlice<UInt8>) -> String {
+    guard bytes.count <= largestExaminedText else { return "it is cut off or misspelt" }
     do {
       _ = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
       return "it is not strict JSON"
     } catch {
       let text = (error as NSError).userInfo["NSDebugDescription"] as? String
       guard let text else { return "it cannot be parsed" }
-      return text.hasSuffix(".") ? String(text.dropLast()) : text
+      return (text.hasSuffix(".") ? String(text.dropLast()) : text).excerpt(limit: 200)
     }
   }
 }

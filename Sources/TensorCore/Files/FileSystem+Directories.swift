@@ -11,9 +11,7 @@ extension FileSystem {
   ///
   /// - Throws: `FileError`.
   public static func list(_ directory: String) throws(FileError) -> [String] {
-    guard let stream = opendir(directory) else {
-      throw FileError(path: directory, operation: "list", code: errno)
-    }
+    let stream = try SystemCalls.openDirectory(directory)
     defer { closedir(stream) }
     var names: [String] = []
     while let name = try nextName(of: stream, in: directory) {

@@ -29,9 +29,19 @@ public enum FileSystem {
 
   /// The whole content of a regular file.
   ///
-  /// - Throws: `FileError`.
-  public static func readAll(_ path: String) throws(FileError) -> [UInt8] {
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - limit: the largest size in bytes that is read.
+  /// - Throws: `FileError`, for a larger file with the code `EFBIG`.
+  public static func readAll(_ path: String, limit: Int = .max) throws(FileError) -> [UInt8] {
     let reader = try FileReader(path: path)
+    guard reader.byteCount <= limit else {
+      throw FileError(path: path, operation: "read", code: EFBIG)
+    }
+    // A file with holes may be larger than all memory, and an array cannot say that it has none.
+    guard MemoryBytes(byteCount: reader.byteCount) != nil else {
+      throw FileError(path: path, operation: "read", code: ENOMEM)
+    }
     var failure: FileError?
     let content = [UInt8](unsafeUninitializedCapacity: reader.byteCount) { buffer, count in
       do throws(FileError) {

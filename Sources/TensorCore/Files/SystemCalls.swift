@@ -19,6 +19,7 @@ enum SystemCalls {
   static func check<Result: FixedWidthInteger>(
     _ operation: String, _ path: String, isOutput: Bool = false, _ call: () -> Result
   ) throws(FileError) -> Result {
+    try requireName(operation, path, isOutput: isOutput)
     while true {
       let result = call()
       if result != -1 { return result }
@@ -29,15 +30,30 @@ enum SystemCalls {
     }
   }
 
+  /// Refuses what the operating system cannot take as a path.
+  private static func requireName(
+    _ operation: String, _ path: String, isOutput: Bool = false
+  ) throws(FileError) {
+    // A zero byte would end the C string early and reach another file than the one named.
+    guard !path.utf8.contains(0) else {
+      throw FileError(path: path, operation: operation, code: EINVAL, isOutput: isOutput)
+    }
+  }
+
+  /// Opens a folder for listing; the caller closes it.
+  static func openDirectory(_ path: String) throws(FileError) -> OpaquePointer {
+    try requireName("list", path)
+    guard let stream = opendir(path) else {
+      throw FileError(path: path, operation: "list", code: errno)
+    }
+    return stream
+  }
+
   /// Opens a file; it is closed in programs that this one starts.
   static func open(
     _ path: String, _ flags: Int32, permissions: mode_t = 0o644, isOutput: Bool = false
   ) throws(FileError) -> Int32 {
-    // A zero byte would end the C string early and open another file than the one named.
-    guard !path.utf8.contains(0) else {
-      throw FileError(path: path, operation: "open", code: EINVAL, isOutput: isOutput)
-    }
-    return try check("open", path, isOutput: isOutput) {
+    try check("open", path, isOutput: isOutput) {
       Glibc.open(path, flags | O_CLOEXEC, permissions)
     }
   }

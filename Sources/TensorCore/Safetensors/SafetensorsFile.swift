@@ -139,7 +139,7 @@ public final class SafetensorsFile: Sendable {
   private func require(_ name: String) throws(SafetensorsError) -> SafetensorsEntry {
     if let entry = header.entries[name] { return entry }
     throw SafetensorsError(
-      path: path, place: "tensor \(name)", reason: "there is no such tensor",
+      path: path, place: "tensor \(name.excerpt())", reason: "there is no such tensor",
       cure: "Use a file that has it.")
   }
 
@@ -151,7 +151,7 @@ public final class SafetensorsFile: Sendable {
 
   private func wrong(_ entry: SafetensorsEntry, _ reason: String) -> SafetensorsError {
     SafetensorsError(
-      path: path, place: "tensor \(entry.name)", reason: reason,
+      path: path, place: "tensor \(entry.name.excerpt())", reason: reason,
       cure: "Write the tensor again in the form that is needed.")
   }
 

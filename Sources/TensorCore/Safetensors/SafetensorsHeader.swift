@@ -85,7 +85,7 @@ public struct SafetensorsHeader: Sendable {
     for entry in entries.values.sorted(by: standsBefore) {
       guard entry.byteRange.lowerBound == end else {
         throw .damaged(
-          path, "tensor \(entry.name)",
+          path, "tensor \(entry.name.excerpt())",
           "its data start at \(entry.byteRange.lowerBound), not at \(end) (InvalidOffset)")
       }
       end = entry.byteRange.upperBound

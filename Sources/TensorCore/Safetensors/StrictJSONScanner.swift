@@ -41,12 +41,17 @@ struct StrictJSONScanner {
   }
 
   /// Takes an array of whole numbers that are not negative.
-  mutating func integers() throws(SafetensorsError) -> [Int] {
+  ///
+  /// - Parameter largestCount: longer arrays are refused, before they take memory.
+  mutating func integers(largestCount: Int) throws(SafetensorsError) -> [Int] {
     try expect("[")
     if takes("]") { return [] }
     var numbers = [try integer()]
     while !takes("]") {
       try expect(",")
+      guard numbers.count < largestCount else {
+        throw error("an array has more than \(largestCount) numbers")
+      }
       numbers.append(try integer())
     }
     return numbers
@@ -55,21 +60,30 @@ struct StrictJSONScanner {
   /// Takes a string.
   mutating func string() throws(SafetensorsError) -> String {
     try expect("\"")
-    var content: [UInt8] = []
+    let start = position
+    var content: [UInt8]?
     while true {
       guard let byte = peek() else { throw error("a string does not end") }
       position += 1
       switch byte {
       case UInt8(ascii: "\""):
-        guard let text = String(validating: content, as: UTF8.self) else {
-          throw error("a string is not UTF-8 (InvalidHeader)")
-        }
-        return text
-      case UInt8(ascii: "\\"): content.append(contentsOf: try escape())
+        guard let content else { return try text(bytes[start..<position - 1]) }
+        return try text(content)
+      case UInt8(ascii: "\\"):
+        // Up to the first escape, the string stands in the header as it is.
+        content = content ?? Array(bytes[start..<position - 1])
+        content?.append(contentsOf: try escape())
       case 0..<0x20: throw error("a string holds a control character")
-      default: content.append(byte)
+      default: content?.append(byte)
       }
     }
+  }
+
+  private func text(_ content: some Collection<UInt8>) throws(SafetensorsError) -> String {
+    guard let text = String(validating: content, as: UTF8.self) else {
+      throw error("a string is not UTF-8 (InvalidHeader)")
+    }
+    return text
   }
 
   /// Refuses whatever but white space follows.

@@ -23,9 +23,11 @@ extension Commands {
     var metadata = header.metadata
     let configuration = metadata.removeValue(forKey: "config") ?? ""
     let facts = metadata.sorted { $0.key < $1.key }.map {
-      "  \($0.key): \(JSONText.compact($0.value))\n"
+      "  \($0.key.excerpt()): \(JSONText.compact($0.value).excerpt(limit: 10_000))\n"
     }
-    let settings = configuration.split(separator: "\n").map { "  \($0)\n" }
+    let settings = configuration.split(separator: "\n").map {
+      "  \(String($0).excerpt(limit: 10_000))\n"
+    }
     return "\(file)\n\nmetadata\n\(facts.joined())\nconfiguration\n\(settings.joined())\n"
       + tensorTable(of: header)
   }
@@ -36,7 +38,7 @@ extension Commands {
     for entry in entries {
       let shape = entry.shape.map { String($0) }.joined(separator: " x ")
       table.add([
-        entry.name, entry.type.rawValue, shape.isEmpty ? "scalar" : shape,
+        entry.name.excerpt(limit: 200), entry.type.rawValue, shape.isEmpty ? "scalar" : shape,
         String(entry.elementCount),
       ])
     }

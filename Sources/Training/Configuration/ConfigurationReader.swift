@@ -1,3 +1,4 @@
+import TensorCore
 import Yams
 
 /// One value that a source gives to one key.
@@ -62,7 +63,8 @@ enum ConfigurationReader {
         try key.read(assignment.node, &configuration)
       } catch {
         throw ConfigurationError(
-          place: place, key: key.name, reason: error.reason, cure: error.cure)
+          place: place, key: key.name, reason: error.reason.excerpt(limit: 300),
+          cure: error.cure.excerpt(limit: 300))
       }
     }
   }
@@ -91,6 +93,11 @@ enum ConfigurationReader {
     let reason: String
     let line: Int?
 
+    init(reason: String) {
+      self.reason = reason
+      line = nil
+    }
+
     init(_ error: any Error) {
       let (problem, line): (String, Int?) =
         switch error as? YamlError {
@@ -99,11 +106,11 @@ enum ConfigurationReader {
           (problem, mark.line)
         case .duplicatedKeysInMapping(let duplicates, let context):
           (
-            "the key \(duplicates.sorted().joined(separator: ", ")) is given twice",
+            "the key \(duplicates.sorted().listExcerpt) is given twice",
             context.mark.line
           )
         case .reader(let problem, _, _, _): (problem, nil)
-        default: (String(describing: error), nil)
+        default: (String(describing: error).excerpt(limit: 200), nil)
         }
       reason = "this is not valid YAML: \(problem)"
       self.line = line
@@ -111,6 +118,7 @@ enum ConfigurationReader {
   }
 
   private static func parse(_ text: String) throws(SyntaxProblem) -> Node? {
+    if let problem = YAMLLimits.problem(of: text) { throw SyntaxProblem(reason: problem) }
     do { return try compose(yaml: text) } catch { throw SyntaxProblem(error) }
   }
 
@@ -150,6 +158,7 @@ extension ConfigurationReader {
     }
     let isInFile = !place.hasPrefix("--")
     let candidates = isInFile && !name.contains(".") ? sectionNames + known : known
+    let name = name.excerpt()
     let nearest = NearestName.nearest(to: name, among: candidates) ?? ""
     return ConfigurationError(
       place: place, key: name, reason: "unknown key", cure: "The nearest known one is \(nearest).")

@@ -47,11 +47,20 @@ extension Node {
   /// The node as a message quotes it.
   var excerpt: String {
     switch self {
-    case .scalar(let scalar): isNull ? "null" : plainText ?? "\"\(scalar.string)\""
-    case .sequence(let items): "[" + items.map(\.excerpt).joined(separator: ", ") + "]"
+    case .scalar(let scalar):
+      isNull ? "null" : plainText?.excerpt() ?? "\"\(scalar.string.excerpt())\""
+    case .sequence(let items): Self.excerpt(of: items)
     case .mapping: "a mapping"
     case .alias: "an alias"
     }
+  }
+
+  /// Lists inside a list are not unfolded, as their number may be large at every level.
+  private static func excerpt(of items: Node.Sequence) -> String {
+    let texts = items.prefix(20).map { item in
+      if case .sequence = item { "a list" } else { item.excerpt }
+    }
+    return "[" + texts.joined(separator: ", ") + (items.count > 20 ? ", ...]" : "]")
   }
 }
 
@@ -114,9 +123,9 @@ extension String: ConfigurationValue {
   static var expectation: String { "a text" }
 
   static func read(_ node: Node) throws(ValueProblem) -> String {
-    guard case .scalar(let scalar) = node, !node.isNull, !scalar.string.isEmpty else {
-      throw mismatch(node)
-    }
+    guard case .scalar(let scalar) = node, !node.isNull, !scalar.string.isEmpty,
+      !scalar.string.utf8.contains(0)
+    else { throw mismatch(node) }
     return scalar.string
   }
 

@@ -39,7 +39,7 @@ extension Requirement where Value == [Ablation] {
         let switches = ablations.filter { $0.block == block }.map(\.rawValue)
         guard switches.count > 1 else { continue }
         return ValueProblem(
-          reason: "\(switches.joined(separator: " and ")) both change the \(block.rawValue) block",
+          reason: "\(switches[0]) and \(switches[1]) both change the \(block.rawValue) block",
           cure: "Keep one of them.")
       }
       return nil

@@ -25,18 +25,29 @@ public struct ResolvedConfiguration: Sendable {
   ) throws {
     var assignments: [ConfigurationAssignment] = []
     if let file {
-      let bytes = try FileSystem.readAll(file)
-      guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw ConfigurationError(
-          place: file, key: nil, reason: "the file is not UTF-8 text",
-          cure: "Save it as UTF-8.")
-      }
-      assignments += try ConfigurationReader.assignments(inDocument: text, path: file)
+      assignments += try ConfigurationReader.assignments(
+        inDocument: try Self.text(of: file), path: file)
     }
     for override in overrides {
       assignments.append(try ConfigurationReader.assignment(of: override))
     }
     try self.init(assignments, data: data, file: file)
+  }
+
+  private static func text(of file: String) throws -> String {
+    let bytes: [UInt8]
+    do { bytes = try FileSystem.readAll(file, limit: YAMLLimits.largestByteCount) } catch {
+      guard error.code == EFBIG else { throw error }
+      throw ConfigurationError(
+        place: file, key: nil,
+        reason: "the file is larger than \(YAMLLimits.largestByteCount) bytes",
+        cure: "Name a configuration file.")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw ConfigurationError(
+        place: file, key: nil, reason: "the file is not UTF-8 text", cure: "Save it as UTF-8.")
+    }
+    return text
   }
 
   private init(
@@ -59,9 +70,14 @@ public struct ResolvedConfiguration: Sendable {
     let origin = origins["data.path"] ?? .standard
     configuration.data.path = configuration.data.path.map { Self.absolute($0, from: origin) }
     self.configuration = configuration
-    name =
-      file.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent }
-      ?? "synthetic"
+    name = file.map(Self.name(ofFile:)) ?? "synthetic"
+  }
+
+  /// The file's name without its extension and without dots in front: it becomes that of a folder.
+  private static func name(ofFile file: String) -> String {
+    let stem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
+    let name = stem.drop { $0 == "." || $0 == "/" }
+    return name.isEmpty ? "unnamed" : String(name)
   }
 
   /// The place that a key's value came from.

@@ -57,6 +57,28 @@ public struct ClassificationReport: Sendable, Equatable, Codable {
   }
 }
 
+// MARK: - Reading
+
+extension ClassificationReport {
+  /// Reads a report and refuses one whose matrix is not that of its classes.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    accuracy = try container.decode(Double.self, forKey: .accuracy)
+    weightedF1 = try container.decode(Double.self, forKey: .weightedF1)
+    utterances = try container.decode(Int64.self, forKey: .utterances)
+    let classes = try container.decode([Emotion].self, forKey: .classes)
+    confusionMatrix = try container.decode([[Int64]].self, forKey: .confusionMatrix)
+    self.classes = classes
+    guard
+      ([confusionMatrix.count] + confusionMatrix.map(\.count)).allSatisfy({ $0 == classes.count })
+    else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .confusionMatrix, in: container,
+        debugDescription: "it has not one row and one column for each class")
+    }
+  }
+}
+
 // MARK: - Text
 
 extension ClassificationReport {

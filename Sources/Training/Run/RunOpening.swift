@@ -76,7 +76,7 @@ enum RunOpening {
     let folder = FileSystem.parent(of: checkpoint.path)
     let isOwn = [store.folder, store.stepFolder].contains { FileSystem.isSame($0, folder) }
     guard isOwn else { return try refuseCheckpoints(store) }
-    let step = try checkpoint.integer(CheckpointCoding.Key.step)
+    let step = try checkpoint.count(CheckpointCoding.Key.step)
     for later in try store.steps() where later > step {
       try FileSystem.remove(store.path(ofStep: later))
       log.logger.warning(

@@ -11,48 +11,22 @@ struct SavedModel {
   let emotions: [String]
   let configuration: RunConfiguration
 
-  /// What rank 0 reads from a checkpoint's metadata for all ranks.
-  private struct Description: Codable {
-    var configuration = ""
-    var emotions: [String] = []
-    var widths: [String: Int] = [:]
-  }
-
   /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
   init(checkpoint path: String, team: RankTeam) throws {
     let checkpoint = try team.onFirst("reading the checkpoint") { try Checkpoint(path: path) }
-    let described = try team.onFirst("reading the checkpoint") { () throws -> Description in
-      guard let checkpoint else { return Description() }
-      let widths = CheckpointCoding.widths(of: checkpoint)
-      guard !widths.isEmpty else {
-        throw CheckpointError(
-          kind: .foreignFormat, path: path, place: "tensors",
-          reason: "no input projection is there",
-          cure: "Name a checkpoint that dferc-dist has written.")
-      }
-      let emotions = try checkpoint.list(CheckpointCoding.Key.emotions)
-      guard emotions.count > 1 else {
-        throw CheckpointError(
-          kind: .damaged, path: path, place: "metadata \(CheckpointCoding.Key.emotions)",
-          reason: "a model has at least two emotions", cure: "Use another checkpoint.")
-      }
-      return Description(
-        configuration: try checkpoint.text(CheckpointCoding.Key.configuration),
-        emotions: emotions,
-        widths: Dictionary(uniqueKeysWithValues: widths.map { ($0.key.rawValue, $0.value) }))
+    let described = try team.onFirst("reading the checkpoint") {
+      try checkpoint.map { try ModelDescription(of: $0) } ?? ModelDescription()
     }
-    let description = try team.shared(described ?? Description())
-    configuration = try RunConfiguration(
-      yaml: description.configuration, source: "\(path), config")
+    let description = try team.shared(described ?? ModelDescription())
+    configuration = try description.runConfiguration(of: path)
     emotions = description.emotions
-    var widths: [Modality: Int] = [:]
-    for modality in Modality.allCases { widths[modality] = description.widths[modality.rawValue] }
-    model = DFERC(DFERCOptions(configuration, widths: widths, emotionCount: emotions.count))
+    model = DFERC(try description.options(of: configuration, path))
     parameters = Parameters(layout: model.layout)
     let state = ModelState(
       model: model, parameters: parameters,
       prototypes: EmotionPrototypes(
-        emotionCount: emotions.count, width: model.options.alignmentWidth), optimizer: nil)
+        emotionCount: emotions.count,
+        width: model.options.hasPrototypes ? model.options.alignmentWidth : 0), optimizer: nil)
     _ = try team.onFirst("reading the checkpoint") {
       if let checkpoint { try CheckpointCoding.restore(state, from: checkpoint) }
     }

@@ -23,6 +23,9 @@ struct SingleStep {
       model: model, seed: configuration.train.seed, sharing: sharing, team: team)
   }
 
+  /// The prototypes, which a run of the step takes in its batch with.
+  var prototypes: EmotionPrototypes { engine.prototypes }
+
   /// Replaces parameters and prototypes by those of a weights file.
   ///
   /// - Throws: `SafetensorsError` if a parameter is absent or has another shape.
@@ -172,6 +175,12 @@ extension SafetensorsFile {
     let shape = [prototypes.emotionCount, prototypes.width]
     try requireShape([prototypes.emotionCount], of: CheckpointCoding.counts)
     let counts = try integers(CheckpointCoding.counts)
+    // Beyond this, adding one more would no longer be exact.
+    guard counts.allSatisfy({ (0...1 << 53).contains($0) }) else {
+      throw SafetensorsError(
+        path: path, place: CheckpointCoding.counts,
+        reason: "a count is negative or above 2^53", cure: "Use another file.")
+    }
     if entry(CheckpointCoding.prototypeSums) != nil {
       try requireShape(shape, of: CheckpointCoding.prototypeSums)
       return (try doubles(CheckpointCoding.prototypeSums), counts)

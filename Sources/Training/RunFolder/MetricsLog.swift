@@ -80,7 +80,7 @@ enum JSONLines<Value: Decodable> {
     let decoder = JSONDecoder()
     var values: [Value] = []
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
-      guard let value = try? decoder.decode(Value.self, from: Data(line)) else { break }
+      guard let value = try? decoder.decode(Value.self, text: line) else { break }
       values.append(value)
     }
     return values

@@ -46,7 +46,7 @@ public final class RunFolder {
   /// The result of a run that finished in this folder; nil where there is none that can be read.
   public func result() -> RunResult? {
     guard let bytes = try? FileSystem.readAll("\(path)/result.json") else { return nil }
-    return try? JSONDecoder().decode(RunResult.self, from: Data(bytes))
+    return try? JSONDecoder().decode(RunResult.self, text: bytes)
   }
 
   /// Removes the result of an earlier, shorter run, which no longer holds.

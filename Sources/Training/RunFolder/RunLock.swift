@@ -168,7 +168,7 @@ extension RunLock {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
     return (try? FileSystem.readAll(path)).flatMap {
-      try? decoder.decode(LockOwner.self, from: Data($0))
+      try? decoder.decode(LockOwner.self, text: $0)
     }
   }
 }

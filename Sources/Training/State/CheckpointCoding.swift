@@ -96,7 +96,7 @@ extension CheckpointCoding {
     guard let optimizer = state.optimizer else { return }
     try copy(optimizer.firstMoment, firstMoment, state, from: checkpoint)
     try copy(optimizer.secondMoment, secondMoment, state, from: checkpoint)
-    optimizer.updateCount = try checkpoint.integer(Key.updates)
+    optimizer.updateCount = try checkpoint.count(Key.updates)
   }
 
   private static func copy(
@@ -114,21 +114,15 @@ extension CheckpointCoding {
   /// - Throws: `CheckpointError` for metadata that are absent or not of their form.
   static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
     var progress = TrainingProgress()
-    progress.step = try checkpoint.integer(Key.step)
-    progress.epoch = try checkpoint.integer(Key.epoch)
-    progress.cursor = try checkpoint.integer(Key.cursor)
-    progress.epochsWithoutImprovement = try checkpoint.integer(Key.stale)
+    progress.step = try checkpoint.count(Key.step)
+    progress.epoch = try checkpoint.count(Key.epoch)
+    progress.cursor = try checkpoint.count(Key.cursor)
+    progress.epochsWithoutImprovement = try checkpoint.count(Key.stale)
     progress.validatedStep = try validatedStep(of: checkpoint, progress)
-    let counts = [progress.step, progress.epoch, progress.cursor, progress.validatedStep ?? 0]
-    guard counts.allSatisfy({ $0 >= 0 }) else {
-      throw CheckpointError(
-        kind: .damaged, path: checkpoint.path, place: "metadata",
-        reason: "step, epoch or cursor is negative", cure: "Use another checkpoint.")
-    }
     if checkpoint.metadata[Key.best] != nil {
-      let report = Data(try checkpoint.text(Key.best).utf8)
+      let report = try checkpoint.text(Key.best)
       progress.best = TrainingProgress.Best(
-        epoch: try checkpoint.integer(Key.bestEpoch),
+        epoch: try checkpoint.count(Key.bestEpoch),
         validation: try decode(report, of: checkpoint))
     }
     return progress
@@ -144,13 +138,13 @@ extension CheckpointCoding {
     guard checkpoint.metadata[Key.validatedStep] != nil else {
       return progress.cursor == 0 ? progress.step : nil
     }
-    return try checkpoint.integer(Key.validatedStep)
+    return try checkpoint.count(Key.validatedStep)
   }
 
   private static func decode(
-    _ report: Data, of checkpoint: Checkpoint
+    _ report: String, of checkpoint: Checkpoint
   ) throws -> ClassificationReport {
-    do { return try JSONDecoder().decode(ClassificationReport.self, from: report) } catch {
+    do { return try JSONDecoder().decode(ClassificationReport.self, text: report.utf8) } catch {
       throw CheckpointError(
         kind: .damaged, path: checkpoint.path, place: "metadata \(Key.best)",
         reason: "it is not a report", cure: "Use another checkpoint.")
@@ -161,6 +155,21 @@ extension CheckpointCoding {
   static func configuration(of checkpoint: Checkpoint) throws -> RunConfiguration {
     try RunConfiguration(
       yaml: try checkpoint.text(Key.configuration), source: "\(checkpoint.path), config")
+  }
+
+  /// Checks that a checkpoint has the tensors of a model, before memory is asked for them.
+  ///
+  /// - Throws: `CheckpointError` naming the first one that is absent or has another shape.
+  static func requireTensors(
+    of model: DFERC, in checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    for parameter in model.layout.parameters {
+      try checkpoint.require(parameter.name, shape: parameter.shape)
+    }
+    guard model.options.hasPrototypes else { return }
+    let count = model.options.emotionCount
+    try checkpoint.require(counts, shape: [count])
+    try checkpoint.require(prototypes, shape: [count, model.options.alignmentWidth])
   }
 
   /// The raw width of every modality that a checkpoint's model reads.

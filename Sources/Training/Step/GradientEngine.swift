@@ -34,6 +34,7 @@ final class GradientEngine {
   ///
   /// Collective: every rank makes one at the same place.
   init(model: DFERC, seed: UInt64, sharing: WorkSharing, team: RankTeam) throws {
+    try team.requireMemory(for: model)
     self.model = model
     self.sharing = sharing
     collective = team.collective

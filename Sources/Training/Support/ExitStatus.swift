@@ -55,9 +55,13 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     return "\(speaker): \(text(of: error))"
   }
 
+  /// Longer than any message that is to be read, with the longest paths.
+  private static let longestMessage = 10_000
+
   /// An error on one line, without a speaker, as `log.txt` gets it.
   static func text(of error: any Error) -> String {
     let text = String(describing: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+      .excerpt(limit: longestMessage)
     guard ExitStatus(error) == .bug else { return text }
     return "this is a bug in dferc-dist: \(text). "
       + "Please report it with the command line and log.txt."

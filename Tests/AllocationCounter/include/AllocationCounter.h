@@ -7,4 +7,11 @@
 /// figures of mallinfo: a step that takes and returns a block leaves no trace there.
 unsigned long allocationCountOfThread(void);
 
+/// Begins to watch how much memory the calling thread holds.
+void beginPeakOfThread(void);
+
+/// The largest number of bytes that the calling thread has held at a time since it began to watch,
+/// beyond what it held then.
+long peakBytesOfThread(void);
+
 #endif

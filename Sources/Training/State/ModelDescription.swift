@@ -1,0 +1,78 @@
+import Checkpointing
+import DFERCModel
+import DialogueData
+import TensorCore
+
+/// What a checkpoint says of its model: enough to build it again on every rank.
+struct ModelDescription: Codable {
+  /// The run configuration as YAML.
+  var configuration = ""
+  /// The names of the emotions.
+  var emotions: [String] = []
+  /// The raw width of every modality that the model reads.
+  var widths: [String: Int] = [:]
+
+  /// A description of nothing, to be replaced by that of rank 0.
+  init() {}
+
+  /// Reads the description and holds it against the tensors.
+  ///
+  /// A model is built by what the metadata say, so they are not believed before the checkpoint has
+  /// shown every parameter in its full size.
+  ///
+  /// - Throws: `CheckpointError`, or `ConfigurationError` for the configuration inside.
+  init(of checkpoint: Checkpoint) throws {
+    configuration = try checkpoint.text(CheckpointCoding.Key.configuration)
+    emotions = try checkpoint.list(CheckpointCoding.Key.emotions)
+    guard (2...DatasetManifest.largestEmotionCount).contains(emotions.count) else {
+      throw CheckpointError(
+        kind: .damaged, path: checkpoint.path,
+        place: "metadata \(CheckpointCoding.Key.emotions)",
+        reason: "there are \(emotions.count); a model has from 2 to "
+          + "\(DatasetManifest.largestEmotionCount)", cure: "Use another checkpoint.")
+    }
+    for (modality, width) in CheckpointCoding.widths(of: checkpoint) {
+      try Self.check(width, of: modality, in: checkpoint)
+      widths[modality.rawValue] = width
+    }
+    let model = DFERC(try options(of: runConfiguration(of: checkpoint.path), checkpoint.path))
+    try CheckpointCoding.requireTensors(of: model, in: checkpoint)
+  }
+
+  private static func check(
+    _ width: Int, of modality: Modality, in checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    guard !(1...DatasetManifest.largestWidth).contains(width) else { return }
+    throw CheckpointError(
+      kind: .damaged, path: checkpoint.path, place: "tensor input.\(modality).weight",
+      reason: "no model reads \(width) features of an utterance", cure: "Use another checkpoint.")
+  }
+
+  /// The configuration that the model was trained with.
+  ///
+  /// - Parameter path: the checkpoint, for messages.
+  /// - Throws: `ConfigurationError`.
+  func runConfiguration(of path: String) throws(ConfigurationError) -> RunConfiguration {
+    try RunConfiguration(yaml: configuration, source: "\(path), config")
+  }
+
+  /// The shape of the model.
+  ///
+  /// - Parameters:
+  ///   - configuration: that of this description.
+  ///   - path: the checkpoint, for messages.
+  /// - Throws: `CheckpointError` where the checkpoint has none of the configuration's modalities.
+  func options(
+    of configuration: RunConfiguration, _ path: String
+  ) throws(CheckpointError) -> DFERCOptions {
+    var found: [Modality: Int] = [:]
+    for modality in configuration.data.modalities { found[modality] = widths[modality.rawValue] }
+    guard !found.isEmpty else {
+      throw CheckpointError(
+        kind: .foreignFormat, path: path, place: "tensors",
+        reason: "no input projection is there",
+        cure: "Name a checkpoint that dferc-dist has written.")
+    }
+    return DFERCOptions(configuration, widths: found, emotionCount: emotions.count)
+  }
+}

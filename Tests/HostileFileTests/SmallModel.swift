@@ -1,0 +1,74 @@
+import DFERCModel
+import NeuralNet
+import Optimizing
+import TensorCore
+
+@testable import Checkpointing
+@testable import Training
+
+/// A small model with all that a checkpoint of a training run holds.
+enum SmallModel {
+  static let emotions = ["calm", "joy"]
+  static let widths: [Modality: Int] = [.text: 2, .audio: 1]
+
+  static let configuration: RunConfiguration = {
+    var configuration = RunConfiguration()
+    configuration.data.modalities = [.text, .audio]
+    configuration.model.width = 3
+    configuration.model.alignmentWidth = 4
+    configuration.model.contextHidden = 2
+    return configuration
+  }()
+
+  /// A state with an optimizer, all of whose numbers are small.
+  static func state() -> ModelState {
+    let model = DFERC(
+      DFERCOptions(configuration, widths: widths, emotionCount: emotions.count))
+    let parameters = Parameters(layout: model.layout)
+    parameters.initialize(seed: 1)
+    return ModelState(
+      model: model, parameters: parameters,
+      prototypes: EmotionPrototypes(emotionCount: emotions.count, width: 4),
+      optimizer: AdamW(configuration, layout: model.layout))
+  }
+
+  private static func draft(_ state: ModelState) throws -> CheckpointDraft {
+    var progress = TrainingProgress()
+    progress.step = 7
+    progress.epoch = 1
+    progress.cursor = 3
+    var matrix = ConfusionMatrix(classCount: emotions.count)
+    matrix.record(truth: 0, predicted: 1)
+    _ = progress.score(ClassificationReport(matrix, emotions: emotions), epoch: 1)
+    var draft = try CheckpointCoding.draft(state, progress, description: [:])
+    draft.set(CheckpointCoding.Key.emotions, list: emotions)
+    draft.set(CheckpointCoding.Key.configuration, text: configuration.yaml)
+    draft.set(CheckpointCoding.Key.dataset, text: "0123456789abcdef")
+    return draft
+  }
+
+  /// The frame of a checkpoint.
+  static func checkpoint() throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    let state = state()
+    try withExtendedLifetime(state) {
+      try draft(state).write(level: 3, path: "draft") { bytes.append(contentsOf: $0) }
+    }
+    return bytes
+  }
+
+  /// A weights file as `checkpoint export` writes it.
+  static func weights() throws -> [UInt8] {
+    var writer = SafetensorsWriter(metadata: ["format": "pt"])
+    let state = state()
+    for parameter in state.model.layout.parameters {
+      let values = Array(state.parameters.values.elements[parameter.range])
+      writer.add(parameter.name, values, shape: parameter.shape)
+    }
+    writer.add(CheckpointCoding.prototypes, [Float](repeating: 0.5, count: 8), shape: [2, 4])
+    writer.add(CheckpointCoding.counts, [3, 5] as [Int64], shape: [2])
+    var bytes: [UInt8] = []
+    try writer.write { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+}
