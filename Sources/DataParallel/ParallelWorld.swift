@@ -124,12 +124,17 @@ public final class ParallelWorld {
   /// until all have. After it, each rank may return its exit code.
   public func finish() throws {
     heartbeat.enter(.finish)
-    watchdog?.endMessages()
-    // MPI takes the memory that the node shares with it.
-    heartbeat.moveHome()
+    endMessages()
     try environment?.finalize()
     watchdog?.stop()
     watchdog = nil
+  }
+
+  /// Waits until all ranks have come here, after which they may pass on their heartbeats no more.
+  func endMessages() {
+    watchdog?.endMessages()
+    // MPI takes the memory that the node shares with it.
+    heartbeat.moveHome()
   }
 
   /// Ends all ranks at once, from any of them; for trouble that cannot be agreed on any more.

@@ -46,8 +46,8 @@ extension TrainingError {
     case .ended: return "its process has ended without a word"
     case .storage: return "not a byte of a checkpoint was written for \(Int(stall.seconds)) s"
     case .unwatched(let ranks):
-      let names = ranks.map(String.init).joined(separator: " and ")
-      return "\(idle), and rank \(names), which would know why, takes no messages"
+      let names = ranks.map { "rank \($0)" }.joined(separator: " or ")
+      return "\(idle), and no message gets through to \(names), which would know why"
     }
   }
 
