@@ -22,6 +22,9 @@ static inline MPI_Errhandler cmpi_errors_return(void) { return MPI_ERRORS_RETURN
 /// No hints: a macro over the address of a library global.
 static inline MPI_Info cmpi_info_null(void) { return MPI_INFO_NULL; }
 
+/// An operation that is over: a macro over the address of a library global.
+static inline MPI_Request cmpi_request_null(void) { return MPI_REQUEST_NULL; }
+
 /// Swift `Float`: a macro over the address of a library global.
 static inline MPI_Datatype cmpi_float(void) { return MPI_FLOAT; }
 

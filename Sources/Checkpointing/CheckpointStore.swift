@@ -20,6 +20,15 @@ public final class CheckpointStore: Sendable {
     case pruned(step: Int)
   }
 
+  /// Is asked before bytes of a checkpoint are written.
+  ///
+  /// - Parameters:
+  ///   - count: how many bytes come next.
+  ///   - offset: how many of the file have been written.
+  /// - Returns: how many of them to write before it is asked again, 1 to `count`.
+  /// - Throws: what the save is to fail with.
+  public typealias Pace = @Sendable (_ count: Int, _ offset: Int) throws -> Int
+
   /// The run folder.
   public let folder: String
 
@@ -81,15 +90,18 @@ public final class CheckpointStore: Sendable {
   /// - Parameters:
   ///   - draft: the tensors and metadata.
   ///   - step: the number of steps done.
+  ///   - pace: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
   ///   removed and all older ones are as they were.
   @discardableResult
-  public func save(_ draft: CheckpointDraft, step: Int) throws(CheckpointError) -> String {
+  public func save(
+    _ draft: CheckpointDraft, step: Int, pace: Pace = { count, _ in count }
+  ) throws(CheckpointError) -> String {
     let path = path(ofStep: step)
     try CheckpointError.translating(path) {
       try FileSystem.createDirectory(stepFolder)
-      try write(draft, to: path)
+      try write(draft, to: path, pace)
       try prune(upTo: step)
     }
     return path
@@ -97,22 +109,35 @@ public final class CheckpointStore: Sendable {
 
   /// Saves the best checkpoint in the place of the one before.
   ///
-  /// - Parameter draft: the tensors and metadata.
+  /// - Parameters:
+  ///   - draft: the tensors and metadata.
+  ///   - pace: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
   @discardableResult
-  public func saveBest(_ draft: CheckpointDraft) throws(CheckpointError) -> String {
+  public func saveBest(
+    _ draft: CheckpointDraft, pace: Pace = { count, _ in count }
+  ) throws(CheckpointError) -> String {
     try CheckpointError.translating(bestPath) {
       try FileSystem.createDirectory(folder)
-      try write(draft, to: bestPath)
+      try write(draft, to: bestPath, pace)
     }
     return bestPath
   }
 
-  private func write(_ draft: CheckpointDraft, to path: String) throws {
+  private func write(_ draft: CheckpointDraft, to path: String, _ pace: Pace) throws {
     let file = try FileReplacement(of: path)
     try afterOperation(.opened)
-    try draft.write(level: level, path: path) { bytes in try file.writer.write(bytes) }
+    var offset = 0
+    try draft.write(level: level, path: path) { bytes in
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let piece = rest.prefix(try pace(rest.count, offset))
+        try file.writer.write(UnsafeRawBufferPointer(rebasing: piece))
+        rest = rest.dropFirst(piece.count)
+        offset += piece.count
+      }
+    }
     try afterOperation(.written)
     try file.finishWriting()
     try afterOperation(.finishedWriting)

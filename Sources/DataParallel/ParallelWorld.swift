@@ -6,13 +6,22 @@ public final class ParallelWorld {
   /// What the ranks do together.
   public let collective: any Collective
 
+  /// What this rank is doing, as its watchdog sees it.
+  public let heartbeat: Heartbeat
+
   /// What this rank computes with.
   public let share: ProcessorShare
 
   /// What is wrong with the way the run was started, each with its cure; complete on rank 0.
   public let warnings: [String]
 
+  /// How the ranks lie on nodes and share memory; nil for a program that runs alone.
+  ///
+  /// It is what carries ``collective``; a call made here would go unwatched.
+  public let mpi: MPICollective?
+
   private let environment: MPIEnvironment?
+  private var watchdog: Watchdog?
 
   /// Joins the ranks that the launcher started, or starts alone where there is no launcher.
   ///
@@ -30,7 +39,7 @@ public final class ParallelWorld {
     try Launcher.refuseStrayTasks(in: variables)
     guard Launcher.isPresent(in: variables) else {
       let share = ProcessorShare.ofSoloProgram(threads: threads, variables: variables)
-      return ParallelWorld(SoloCollective(), share, share.warnings, nil)
+      return ParallelWorld(SoloCollective(), share, share.warnings, nil, nil)
     }
     let environment = try MPIEnvironment.initialize(variables: variables, node: .ofThisNode())
     let world = environment.world
@@ -43,14 +52,17 @@ public final class ParallelWorld {
       warnings.append("this MPI library does not allow several threads to call it at once.")
     }
     return ParallelWorld(
-      collective, share, try shareWarnings(warnings, collective), environment)
+      collective, share, try shareWarnings(warnings, collective), environment, collective)
   }
 
   init(
     _ collective: any Collective, _ share: ProcessorShare, _ warnings: [String],
-    _ environment: MPIEnvironment?
+    _ environment: MPIEnvironment?, _ mpi: MPICollective?
   ) {
-    self.collective = collective
+    let heartbeat = Heartbeat()
+    self.heartbeat = heartbeat
+    self.collective = WatchedCollective(collective, heartbeat: heartbeat)
+    self.mpi = mpi
     self.share = share
     self.warnings = warnings
     self.environment = environment
@@ -60,8 +72,7 @@ public final class ParallelWorld {
   ///
   /// Collective.
   public func lateWarnings() throws -> [String] {
-    let own = (collective as? MPICollective)?.warnings ?? []
-    return try Self.shareWarnings(own, collective)
+    try Self.shareWarnings(mpi?.warnings ?? [], collective)
   }
 
   /// Collects the warnings of all ranks on rank 0, each once, with the first rank that has it.
@@ -79,12 +90,51 @@ public final class ParallelWorld {
     return warnings
   }
 
+  /// Starts a thread that ends the job when it makes no progress, until ``finish()``.
+  ///
+  /// Collective, with the same limits everywhere. The job's progress is what the ranks tell
+  /// ``heartbeat``; time spent inside a collective call is none.
+  ///
+  /// - Parameters:
+  ///   - limits: How long the job may stand still.
+  ///   - onStall: Is called from that thread with the rank that holds the job up, and is to end the
+  ///     process. Mostly one rank calls it; others only if that one does not end the job.
+  public func watch(
+    limits: StallLimits, onStall: @escaping @Sendable (Stall) -> Void
+  ) throws(MPIError) {
+    precondition(watchdog == nil, "the job is watched already")
+    let observers = Patrol.observers(
+      nodeOfRank: mpi?.layout.nodeOfRank ?? [Int](repeating: 0, count: collective.size))
+    var exchange: StatusExchange?
+    var neighbour: NodeNeighbour?
+    if let environment, let mpi, environment.threadLevel == .multiple {
+      exchange = try StatusExchange(over: environment.world.duplicate(), observers: observers)
+      neighbour = try NodeNeighbour.find(in: mpi.layout, rank: mpi.rank, moving: heartbeat)
+    }
+    let watchdog = Watchdog(
+      rank: collective.rank, size: collective.size, observers: observers, heartbeat: heartbeat,
+      neighbour: neighbour, exchange: exchange, limits: limits, onStall: onStall)
+    self.watchdog = watchdog
+    watchdog.run()
+  }
+
   /// Ends in good order.
   ///
   /// Every rank must call it, and only when all of them succeeded or have agreed to end; it blocks
   /// until all have. After it, each rank may return its exit code.
   public func finish() throws {
+    heartbeat.enter(.finish)
+    endMessages()
     try environment?.finalize()
+    watchdog?.stop()
+    watchdog = nil
+  }
+
+  /// Waits until all ranks have come here, after which they may pass on their heartbeats no more.
+  func endMessages() {
+    watchdog?.endMessages()
+    // MPI takes the memory that the node shares with it.
+    heartbeat.moveHome()
   }
 
   /// Ends all ranks at once, from any of them; for trouble that cannot be agreed on any more.

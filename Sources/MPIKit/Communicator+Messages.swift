@@ -44,6 +44,25 @@ extension Communicator {
     }
   }
 
+  /// Starts to send a buffer and returns at once; it is done only when the receiver has taken it.
+  ///
+  /// Who starts the next one after that has never more than one message under way, however long the
+  /// receiver sleeps (`MPI_Issend`, MPI 3.1, section 3.7.2). The buffer must live, unchanged, until
+  /// the requests are done, and hold no more than a call may carry.
+  public func startSynchronousSend<Scalar: MPIScalar>(
+    _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32,
+    in requests: RequestSet
+  ) throws(MPIError) {
+    precondition(buffer.count <= chunkLimit, "\(buffer.count) elements are too long a message")
+    var request: MPI_Request?
+    try mpiCheck(
+      "MPI_Issend",
+      MPI_Issend(
+        buffer.baseAddress, Int32(buffer.count), Scalar.mpiDatatype.handle, Int32(destination),
+        tag, handle, &request))
+    requests.add(request)
+  }
+
   /// Starts to receive a buffer and returns at once.
   ///
   /// The buffer must live, untouched, until the requests are done (`MPI_Irecv`, MPI 3.1, section

@@ -21,6 +21,9 @@ public struct MPIEnvironment: Sendable {
   /// All ranks of the job.
   public let world: Communicator
 
+  /// The seconds that a process waits for the launcher to end it.
+  static let abortPatience = 5.0
+
   private static let isStarting = Mutex(())
 
   /// Starts MPI, or returns the environment of an MPI that runs already.
@@ -78,8 +81,14 @@ public struct MPIEnvironment: Sendable {
   /// Ends every rank of the job at once with an exit code (`MPI_Abort`, MPI 3.1, section 8.7).
   ///
   /// Any rank may call it, from any thread and without the others. `mpirun` returns `code`. Where
-  /// MPI does not run, only this process ends. Buffered output is not flushed.
+  /// MPI does not run, only this process ends. Buffered output is not flushed. The call itself waits
+  /// for the launcher, which may be stopped or gone, so the process ends by itself after
+  /// ``abortPatience``.
   public static func abort(code: Int32) -> Never {
+    Thread.detachNewThread {
+      Thread.sleep(forTimeInterval: abortPatience)
+      _exit(code)
+    }
     if isInitialized && !isFinalized {
       // Whatever it returns, the process must end; there is nobody left to tell.
       try? mpiCheck("MPI_Abort", MPI_Abort(cmpi_comm_world(), code))

@@ -49,4 +49,14 @@ public final class RequestSet {
     if isDone { pending.removeAll(keepingCapacity: true) }
     return isDone
   }
+
+  /// Gives up receives that nobody will ever send to, and waits until the library has let them go.
+  ///
+  /// Only for receives (`MPI_Cancel`, MPI 3.1, section 3.8.4): a send could be half way through.
+  public func cancel() throws(MPIError) {
+    for index in pending.indices where pending[index] != cmpi_request_null() {
+      try mpiCheck("MPI_Cancel", MPI_Cancel(&pending[index]))
+    }
+    try wait()
+  }
 }

@@ -50,10 +50,17 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  // For tests alone: no help page and no completion shows it.
+  @Option(
+    parsing: .singleValue, help: ArgumentHelp(visibility: .private),
+    transform: { try Fault($0) })
+  var injectFault: [Fault] = []
+
   var request: TrainRequest {
     TrainRequest(
       configuration: configuration.request, output: output, resume: .init(resume),
-      isFastDevelopmentRun: fastDevRun, logsSamples: logSamples, threads: threading.threads)
+      isFastDevelopmentRun: fastDevRun, logsSamples: logSamples, threads: threading.threads,
+      faults: injectFault)
   }
 
   func validate() throws { try requirePath(output, "--output") }

@@ -10,7 +10,7 @@ import Testing
   .enabled(if: Launcher.isPresent(in: ProcessInfo.processInfo.environment)))
 struct CollectiveTestsUnderMPI {
   /// MPI is ended when the program exits, or `mpirun` would report a failure.
-  private static let environment = Result {
+  static let environment = Result {
     let environment = try MPIEnvironment.initialize()
     atexit { if !MPIEnvironment.isFinalized { try? MPIEnvironment.initialize().finalize() } }
     return environment

@@ -51,10 +51,13 @@ struct ConfigurationDefaultsTests {
       microBatches: null
       seed: 42
       patience: null
+      replicaCheckSteps: 100
+      stallSeconds: 300
     checkpoint:
       everySteps: 200
       keepLast: 3
       level: 3
+      stallSeconds: 900
 
     """
 

@@ -71,7 +71,7 @@ private struct Examination {
       ranks: team.world.share.ranksOnNode, bytes: run.memoryBytes)
     var findings = try launch.exchange(of: run) + [memory]
     if let unseen = try sharedFolder() { findings.append(unseen) }
-    let isSpeaker = (team.collective as? MPICollective).map { $0.layout.node.rank == 0 } ?? true
+    let isSpeaker = team.world.mpi.map { $0.layout.node.rank == 0 } ?? true
     return isSpeaker ? findings : []
   }
 

@@ -12,7 +12,7 @@ extension Commands {
     }
     let evaluator = Evaluator(
       model: saved.model, parameters: saved.parameters, collective: team.collective,
-      workers: team.workers)
+      workers: team.workers, heartbeat: team.world.heartbeat)
     guard let scores = try evaluator.score(split) else {
       preconditionFailure("nobody can ask for a stop")
     }

@@ -42,7 +42,7 @@ private struct PredictionWriter {
   func lines(_ team: RankTeam) throws -> String {
     let evaluator = Evaluator(
       model: saved.model, parameters: saved.parameters, collective: team.collective,
-      workers: team.workers)
+      workers: team.workers, heartbeat: team.world.heartbeat)
     var lines = ""
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
     try evaluator.forEachOwnGroup(plan.groups, of: split) { _, probabilities in

@@ -7,11 +7,16 @@ extension Commands {
   /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
   public static func train(_ request: TrainRequest) throws -> ExitStatus {
     StopSignal.install()
-    let team = try RankTeam.start(threads: request.threads)
+    let team = try RankTeam.start(threads: request.threads, faults: request.faults)
+    return try team.tracker.locatingErrors { try train(request, team) }
+  }
+
+  private static func train(_ request: TrainRequest, _ team: RankTeam) throws -> ExitStatus {
     var resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
     if request.isFastDevelopmentRun { resolved = resolved.shortened() }
+    try team.watch(resolved.configuration)
     let status = try train(request, resolved, team)
     try team.world.finish()
     return status
@@ -20,8 +25,12 @@ extension Commands {
   private static func train(
     _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ team: RankTeam
   ) throws -> ExitStatus {
+    try team.tracker.enter(.load)
     let loaded = try team.togetherUnlessStopped("reading the data") {
-      try LoadedData(resolved, unless: team.isStopRequested)
+      try LoadedData(resolved) {
+        team.world.heartbeat.beat()
+        return team.isStopRequested()
+      }
     }
     guard let loaded, let data = loaded else {
       team.log.logger.info("\(StopNotice(request, step: 0, steps: nil))")
@@ -35,6 +44,7 @@ extension Commands {
     ])
     team.announce()
     team.settleThreads(for: configuration)
+    try team.tracker.enter(.open)
     let session = try TrainingSession(request, resolved, data, team)
     if case .finished(let result) = session.start {
       if team.isFirst { try StandardOutput.write("this run has ended before\n\(result.summary)") }

@@ -32,11 +32,14 @@ public struct TrainRequest: Sendable, Equatable {
   public var logsSamples: Bool
   /// The threads a rank; nil lets the program choose.
   public var threads: Int?
+  /// What is to go wrong, for tests of what happens then.
+  public var faults: [Fault]
 
   /// Creates a request; without arguments it asks for a new run on the built-in corpus.
   public init(
     configuration: ConfigurationRequest = .init(), output: String? = nil, resume: Resume = .none,
-    isFastDevelopmentRun: Bool = false, logsSamples: Bool = false, threads: Int? = nil
+    isFastDevelopmentRun: Bool = false, logsSamples: Bool = false, threads: Int? = nil,
+    faults: [Fault] = []
   ) {
     self.configuration = configuration
     self.output = output
@@ -44,5 +47,6 @@ public struct TrainRequest: Sendable, Equatable {
     self.isFastDevelopmentRun = isFastDevelopmentRun
     self.logsSamples = logsSamples
     self.threads = threads
+    self.faults = faults
   }
 }

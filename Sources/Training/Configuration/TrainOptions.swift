@@ -21,6 +21,12 @@ public struct TrainOptions: ConfigurationSection {
   /// The number of epochs without a better validation score after which training ends; nil for never.
   public var patience: Int?
 
+  /// The number of steps between two comparisons of the ranks' parameters; nil for none.
+  public var replicaCheckSteps: Int? = 100
+
+  /// The seconds without progress after which the job is ended; nil for never.
+  public var stallSeconds: Int? = 300
+
   /// The section with its defaults.
   public init() {}
 
@@ -31,6 +37,8 @@ public struct TrainOptions: ConfigurationSection {
     key("microBatches", \.microBatches, unlessNull: .powerOfTwo(upTo: 65_536)),
     key("seed", \.seed),
     key("patience", \.patience, unlessNull: .atLeast(1)),
+    key("replicaCheckSteps", \.replicaCheckSteps, unlessNull: .atLeast(1), changesResult: false),
+    key("stallSeconds", \.stallSeconds, unlessNull: .within(1...1_000_000), changesResult: false),
   ]
 }
 
@@ -45,6 +53,9 @@ public struct CheckpointOptions: ConfigurationSection {
   /// The zstd compression level, 1...19.
   public var level = 3
 
+  /// The seconds for which a checkpoint may stand still in the storage before the job is ended.
+  public var stallSeconds = 900
+
   /// The section with its defaults.
   public init() {}
 
@@ -52,5 +63,6 @@ public struct CheckpointOptions: ConfigurationSection {
     key("everySteps", \.everySteps, .atLeast(1), changesResult: false),
     key("keepLast", \.keepLast, .atLeast(1), changesResult: false),
     key("level", \.level, .within(1...19), changesResult: false),
+    key("stallSeconds", \.stallSeconds, .within(1...1_000_000), changesResult: false),
   ]
 }

@@ -88,9 +88,9 @@ struct LaunchProbe {
 
   /// How this node's ranks pass on data.
   func exchange(of run: TypicalRun) throws -> [Finding] {
-    guard team.collective.size > 1, let world = team.collective as? MPICollective else { return [] }
+    guard team.collective.size > 1, let world = team.world.mpi else { return [] }
     // Made for its effect: the warnings say whether the gradients will lie in shared memory.
-    _ = try world.makeSharedBuffer(count: run.parameterCount)
+    _ = try team.collective.makeSharedBuffer(count: run.parameterCount)
     var findings = world.warnings.map { Finding.warning(.memory, sentences: $0) }
     if findings.isEmpty && world.layout.node.size > 1 {
       findings.append(.ok(.memory, "gradients are summed in memory that the ranks of a node share"))

@@ -6,19 +6,23 @@ import TensorCore
 final class CheckpointSaver {
   private let folder: RunFolder
   private let store: CheckpointStore
+  private let tracker: PhaseTracker
   private let description: [String: String]
   private let log: RunLog
 
   /// - Parameters:
   ///   - folder: open and locked.
   ///   - store: of the folder's checkpoints.
+  ///   - tracker: hears of every byte that is written.
   ///   - description: metadata of every checkpoint.
   ///   - log: of rank 0.
   init(
-    folder: RunFolder, store: CheckpointStore, description: [String: String], log: RunLog
+    folder: RunFolder, store: CheckpointStore, tracker: PhaseTracker,
+    description: [String: String], log: RunLog
   ) {
     self.folder = folder
     self.store = store
+    self.tracker = tracker
     self.description = description
     self.log = log
   }
@@ -29,8 +33,11 @@ final class CheckpointSaver {
   func save(_ due: DueSaves, _ state: ModelState, _ progress: TrainingProgress) throws {
     try folder.confirmOwnership()
     let draft = try CheckpointCoding.draft(state, progress, description: description)
-    if due.best { try store.saveBest(draft) }
-    if due.step { try store.save(draft, step: progress.step) }
+    let pace = tracker.pace(ofStep: progress.step)
+    try tracker.heartbeat.whileSaving {
+      if due.best { try store.saveBest(draft, pace: pace) }
+      if due.step { try store.save(draft, step: progress.step, pace: pace) }
+    }
   }
 }
 

@@ -20,6 +20,7 @@ struct Evaluator {
 
   private let model: DFERC
   private let collective: any Collective
+  private let heartbeat: Heartbeat
   private let isStopRequested: () -> Bool
   private let pass: BatchPass
 
@@ -28,13 +29,15 @@ struct Evaluator {
   ///   - parameters: of the model.
   ///   - collective: the ranks that share the work.
   ///   - workers: of this rank.
+  ///   - heartbeat: hears of every group that is scored.
   ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
   init(
     model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers,
-    isStopRequested: @escaping () -> Bool = { false }
+    heartbeat: Heartbeat, isStopRequested: @escaping () -> Bool = { false }
   ) {
     self.model = model
     self.collective = collective
+    self.heartbeat = heartbeat
     self.isStopRequested = isStopRequested
     pass = BatchPass(model: model, parameters: parameters, workers: workers, products: .fast)
   }
@@ -82,6 +85,7 @@ struct Evaluator {
     BLASLibrary.setThreadCount(1)
     defer { BLASLibrary.setThreadCount(threads) }
     for index in mine where !isStopRequested() {
+      heartbeat.beat()
       pass.load(groups[index], of: split)
       pass.encode()
       let logits = pass.predict().logits.value

@@ -11,6 +11,7 @@ extension Trainer {
 
   /// Goes on from a checkpoint, which rank 0 alone has; collective.
   func resume(from checkpoint: Checkpoint?) throws {
+    try team.tracker.enter(.open)
     let read = try team.onFirst("reading the checkpoint") { () -> Restored in
       guard let checkpoint, let recorder else {
         preconditionFailure("rank 0 resumes from a checkpoint")

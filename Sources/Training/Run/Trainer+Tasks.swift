@@ -6,6 +6,7 @@ import DialogueData
 extension Trainer {
   /// Trains on the next global batch.
   func step() throws {
+    try team.tracker.begin(step: progress.step + 1)
     if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
     let batch = currentEpochPlan().globalBatch(from: progress.cursor)
     let outcome = try engine.run(
@@ -13,6 +14,10 @@ extension Trainer {
       rateFactor: schedule.factor(step: progress.step))
     progress.step += 1
     progress.cursor = batch.nextCursor
+    try replicaCheck.run(
+      state.replicaDigests(includesMoments: !engine.gradients.sharing.isSharded),
+      step: progress.step)
+    try team.tracker.enter(.log)
     alone { try recorder?.record(outcome, of: batch, in: data.train, progress) }
   }
 
@@ -29,10 +34,12 @@ extension Trainer {
   func validate() throws {
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
+    try team.tracker.enter(.evaluate)
     guard let scores = try evaluator.score(data.validation, groupLimit: groupLimit) else { return }
     let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
     isBestUnsaved = progress.score(report, epoch: number)
     if course.isAtEpochEnd(progress) { progress.finishEpoch() }
+    try team.tracker.enter(.log)
     alone {
       try recorder?.record(
         .validation, scores, report, epoch: number, step: progress.step,
@@ -41,7 +48,8 @@ extension Trainer {
   }
 
   /// Writes the checkpoints that are due.
-  func save(_ due: DueSaves) {
+  func save(_ due: DueSaves) throws {
+    try team.tracker.enter(.save)
     alone {
       try recorder?.saver.save(due, state, progress)
       recorder?.skipTime()
@@ -54,8 +62,10 @@ extension Trainer {
   ///
   /// - Returns: the result; nil, on all ranks, if a stop was requested on one of them.
   func finish() throws -> RunResult? {
+    try team.tracker.enter(.open)
     try restoreBest()
     let start = ContinuousClock.now
+    try team.tracker.enter(.evaluate)
     guard let scores = try evaluator.score(data.test, groupLimit: groupLimit) else { return nil }
     guard let best = progress.best else { preconditionFailure("a run ends with a best epoch") }
     let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
@@ -64,6 +74,7 @@ extension Trainer {
       epochs: progress.epochsBegun, steps: progress.step, bestEpoch: best.epoch,
       validation: best.validation, test: report,
       environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
+    try team.tracker.enter(.log)
     _ = try team.onFirst("writing the result") {
       try recorder?.record(
         .test, scores, report, epoch: best.epoch, step: progress.step,

@@ -26,6 +26,7 @@ final class Trainer {
   let engine: StepEngine
   let evaluator: Evaluator
   let groupLimit: Int?
+  let replicaCheck: ReplicaCheck
 
   /// The tensors of the run.
   let state: ModelState
@@ -76,10 +77,12 @@ final class Trainer {
       gradients: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(
       model: model, parameters: gradients.parameters, collective: team.collective,
-      workers: team.workers, isStopRequested: team.isStopRequested)
+      workers: team.workers, heartbeat: team.world.heartbeat,
+      isStopRequested: team.isStopRequested)
     state = ModelState(
       model: model, parameters: gradients.parameters, prototypes: gradients.prototypes,
       optimizer: engine.optimizer)
+    replicaCheck = ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps)
     schedule = makeSchedule()
   }
 
@@ -96,7 +99,7 @@ final class Trainer {
       {
       case .step: try step()
       case .validation: try validate()
-      case .save(let saves): save(saves)
+      case .save(let saves): try save(saves)
       case .test: if let result = try finish() { return .finished(result) }
       }
     }
@@ -150,7 +153,7 @@ extension Trainer {
   private func saveBeforeStopping() throws {
     let due = DueSaves(
       best: isBestUnsaved, step: progress.step > 0 && progress != savedProgress)
-    if due.best || due.step { save(due) }
+    if due.best || due.step { try save(due) }
     alone { try recorder?.close() }
     try team.together("saving the last step", throwTrouble)
   }

@@ -21,7 +21,7 @@ struct TrainingSession {
     _ team: RankTeam
   ) throws {
     let opened = try team.onFirst("opening the run folder") {
-      try Opened(request, resolved, data, team.log)
+      try Opened(request, resolved, data, team)
     }
     start = try team.shared(opened?.start ?? .fresh)
     checkpoint = opened?.checkpoint
@@ -38,8 +38,9 @@ struct TrainingSession {
 
     init(
       _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
-      _ log: RunLog
+      _ team: RankTeam
     ) throws {
+      let log = team.log
       let configuration = resolved.configuration
       folder = try RunFolder(path: Self.path(request, resolved))
       let store = CheckpointStore(
@@ -59,7 +60,7 @@ struct TrainingSession {
         try log.open(folder.log)
         try folder.write(configuration)
         let saver = CheckpointSaver(
-          folder: folder, store: store,
+          folder: folder, store: store, tracker: team.tracker,
           description: try RunDescription.metadata(
             configuration, dataset: data.dataset, digest: data.digest), log: log)
         recorder = try RunRecorder(

@@ -19,7 +19,9 @@ final class GradientEngine {
   /// How ranks share the work.
   let sharing: WorkSharing
   /// Where the time goes.
-  var clock = PhaseClock()
+  var clock: PhaseClock
+  /// Hears of every phase.
+  let tracker: PhaseTracker
 
   let collective: any Collective
   private let sharedValues: SynchronizedBuffer?
@@ -37,6 +39,8 @@ final class GradientEngine {
     try team.requireMemory(for: model)
     self.model = model
     self.sharing = sharing
+    tracker = team.tracker
+    clock = PhaseClock(team.tracker)
     collective = team.collective
     let count = model.layout.count
     sum = try collective.makeSharedBuffer(count: count)
@@ -82,15 +86,16 @@ final class GradientEngine {
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> LossParts {
     let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
-    clock.measure(.load) {
+    try clock.measure(.load) {
       pass.load(batch.microBatches[mine], of: split, randomness: randomness, recording: true)
     }
-    clock.measure(.encode) { pass.encode() }
+    try clock.measure(.encode) { pass.encode() }
     if model.options.hasPrototypes { try clock.measure(.prototypes) { try updatePrototypes() } }
     let scales = LossScales(
       utteranceCount: batch.utteranceCount, accompaniedCount: batch.anchorUtterances,
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
-    differentiate(scales)
+    try differentiate(scales)
+    tracker.poison(sum.elements)
     try clock.measure(.synchronize) {
       if sharing.isSharded {
         try collective.reduceScatter(sum)
@@ -121,9 +126,9 @@ final class GradientEngine {
     prototypes.stage(statistics)
   }
 
-  private func differentiate(_ scales: LossScales) {
-    clock.measure(.predict) { _ = pass.predict() }
-    let shares = clock.measure(.losses) {
+  private func differentiate(_ scales: LossScales) throws {
+    try clock.measure(.predict) { _ = pass.predict() }
+    let shares = try clock.measure(.losses) {
       pass.losses(prototypes: prototypes.prototypes, scales: scales)
     }
     lossTree.begin()
@@ -131,6 +136,6 @@ final class GradientEngine {
       lossTree.addLeaf { shares[microBatch].write(to: $0) }
     }
     lossTree.finish()
-    clock.measure(.backward) { pass.backward(into: sum.pointer) }
+    try clock.measure(.backward) { pass.backward(into: sum.pointer) }
   }
 }

@@ -1,3 +1,5 @@
+import DataParallel
+
 /// How long each phase of the training steps took.
 public struct PhaseClock: Sendable {
   /// The phases of a training step, in their order.
@@ -21,16 +23,22 @@ public struct PhaseClock: Sendable {
   }
 
   private let clock = ContinuousClock()
+  private let tracker: PhaseTracker
   private var seconds = [Double](repeating: 0, count: Phase.allCases.count)
 
   /// A clock at zero.
-  public init() {}
+  ///
+  /// - Parameter tracker: Hears of every phase that begins.
+  init(_ tracker: PhaseTracker) {
+    self.tracker = tracker
+  }
 
   /// Runs a piece of work and adds its time to a phase.
   @inline(__always)
-  public mutating func measure<Result>(
+  mutating func measure<Result>(
     _ phase: Phase, _ body: () throws -> Result
-  ) rethrows -> Result {
+  ) throws -> Result {
+    try tracker.enter(phase.runPhase)
     let start = clock.now
     defer { seconds[phase.index] += (clock.now - start) / .seconds(1) }
     return try body()
@@ -46,6 +54,18 @@ public struct PhaseClock: Sendable {
 }
 
 extension PhaseClock.Phase {
+  /// What messages and fault plans call it.
+  fileprivate var runPhase: RunPhase {
+    switch self {
+    case .load: .load
+    case .encode, .predict, .losses: .forward
+    case .prototypes: .sums
+    case .backward: .backward
+    case .synchronize: .allreduce
+    case .update: .update
+    }
+  }
+
   fileprivate var index: Int {
     switch self {
     case .load: 0

@@ -66,6 +66,7 @@ final class StepEngine {
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
       try gradients.gatherParameters()
+      gradients.tracker.flipBit(in: gradients.parameters.values.elements)
       gradients.prototypes.commit()
       return Outcome(
         parts: parts, loss: loss, gradientNorm: norm,

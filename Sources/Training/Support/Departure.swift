@@ -40,24 +40,35 @@ public enum Departure {
   /// Where MPI runs, it is aborted: the other ranks may be inside a collective, and to finalize
   /// would wait for them for ever.
   public static func leave(_ error: any Error, rank: Int) -> Never {
-    let status = ExitStatus(error)
     switch error {
     case is PeerError:
       // The rank that failed speaks and ends this one; only if it died does its peer go on here.
       Thread.sleep(forTimeInterval: 3 * courtesy)
     case is LaunchError where rank != 0:
-      leaveSilently(code: status.rawValue)
+      leaveSilently(code: ExitStatus(error).rawValue)
     default:
       if rank != 0 { Thread.sleep(forTimeInterval: courtesy) }
     }
+    tell(error, rank: rank, patience: patience)
+  }
+
+  /// Tells an error that only this rank knows of, and ends the program with its exit code.
+  ///
+  /// May be called on any thread, whatever the others do.
+  static func leaveAtOnce(_ error: TrainingError) -> Never {
+    // The place of such an error names the rank. Another rank tells it too if this takes longer.
+    tell(error, rank: 0, patience: patience / 2)
+  }
+
+  private static func tell(_ error: any Error, rank: Int, patience: Double) -> Never {
     let line = ExitStatus.message(for: error, rank: rank) + "\n"
     try? FileHandle.standardError.write(contentsOf: Data(line.utf8))
-    callWitnesses(ExitStatus.text(of: error))
-    MPIEnvironment.abort(code: status.rawValue)
+    callWitnesses(ExitStatus.text(of: error), patience: patience)
+    MPIEnvironment.abort(code: ExitStatus(error).rawValue)
   }
 
   /// Calls all witnesses, but waits no longer for them than they are worth.
-  static func callWitnesses(_ message: String) {
+  static func callWitnesses(_ message: String, patience: Double = patience) {
     let isDone = DispatchSemaphore(value: 0)
     DispatchQueue.global().async {
       for witness in witnesses.withLock({ $0 }) { witness.programEnds(with: message) }

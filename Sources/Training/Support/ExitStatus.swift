@@ -40,6 +40,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
       case is SafetensorsError: .badInput
       case is ConfigurationError: .configuration
       case is LaunchError: .usage
+      case let error as LocatedError: ExitStatus(error.cause)
       case let error as PeerError: ExitStatus(rawValue: error.code) ?? .bug
       default: .bug
       }
@@ -51,7 +52,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
   ///   - error: What was thrown.
   ///   - rank: The rank that speaks; a rank other than 0 says its number.
   public static func message(for error: any Error, rank: Int = 0) -> String {
-    let speaker = rank == 0 ? "dferc-dist" : "dferc-dist (rank \(rank))"
+    let isNamed = rank == 0 || error is LocatedError
+    let speaker = isNamed ? "dferc-dist" : "dferc-dist (rank \(rank))"
     return "\(speaker): \(text(of: error))"
   }
 
@@ -60,6 +62,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
 
   /// An error on one line, without a speaker, as `log.txt` gets it.
   static func text(of error: any Error) -> String {
+    if let error = error as? LocatedError { return "\(error.place): \(text(of: error.cause))" }
     let text = String(describing: error).split(whereSeparator: \.isNewline).joined(separator: " ")
       .excerpt(limit: longestMessage)
     guard ExitStatus(error) == .bug else { return text }

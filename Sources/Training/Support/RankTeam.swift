@@ -7,18 +7,23 @@ struct RankTeam {
   let world: ParallelWorld
   let agreement: Agreement
   let log: RunLog
+  let tracker: PhaseTracker
   /// Whether this rank was asked to stop; only a command that catches signals ever is.
   var isStopRequested: () -> Bool = { StopSignal.isRequested }
 
   /// Joins the ranks that the launcher started.
   ///
   /// Every rank calls it once, before it reads any input.
-  static func start(threads: Int?) throws -> RankTeam {
+  ///
+  /// - Parameters:
+  ///   - threads: the value of `--threads`.
+  ///   - faults: what a test asks for.
+  static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
     let world = try ParallelWorld.start(threads: threads)
     BLASLibrary.setThreadCount(world.share.threads)
     return RankTeam(
-      world: world, agreement: Agreement(world.collective), log: RunLog(rank: world.collective.rank)
-    )
+      world: world, agreement: Agreement(world.collective),
+      log: RunLog(rank: world.collective.rank), tracker: PhaseTracker(world, faults: faults))
   }
 
   var collective: any Collective { world.collective }

@@ -1,24 +1,28 @@
 /// A 64-bit digest of bytes that is the same on every machine and in every process.
 ///
-/// It tells whether two ranks read the same data. It guards against mix-ups (another file version
-/// on another node), not against an adversary, and is fast enough to read all feature bytes: four
-/// lanes each take every fourth 64-bit word as `p = (lane ^ word) * odd constant`,
+/// It tells whether two ranks hold the same data. It guards against mix-ups and faults (another file
+/// version on another node, a bit that flipped), not against an adversary, and takes in bytes as fast
+/// as memory gives them: four lanes each take every fourth 64-bit word as
+/// `p = (lane ^ word) * odd constant`,
 /// `lane = p ^ p >> 32`. Both are invertible, so a change of a single word always changes the
 /// digest. Every piece of input is followed by its length, so that pieces cannot run into one
 /// another.
-struct StableDigest: Sendable {
+public struct StableDigest: Sendable {
   private var lanes: (UInt64, UInt64, UInt64, UInt64) = (
     0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89
   )
 
+  /// A digest of nothing.
+  public init() {}
+
   /// The digest of everything taken in so far.
-  var value: UInt64 {
+  public var value: UInt64 {
     let start: UInt64 = 0x4528_21E6_38D0_1377
     return [lanes.0, lanes.1, lanes.2, lanes.3].reduce(start) { Self.mix(Self.mix($0, $1), 0) }
   }
 
   /// Takes in one piece of bytes.
-  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+  public mutating func add(_ bytes: UnsafeRawBufferPointer) {
     let wholeLength = bytes.count & ~31
     var (first, second, third, fourth) = lanes
     for offset in stride(from: 0, to: wholeLength, by: 32) {
@@ -32,13 +36,13 @@ struct StableDigest: Sendable {
   }
 
   /// Takes in the UTF-8 bytes of a text.
-  mutating func add(_ text: String) {
+  public mutating func add(_ text: String) {
     var text = text
     text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
   }
 
   /// Takes in a number.
-  mutating func add(_ number: Int) {
+  public mutating func add(_ number: Int) {
     withUnsafeBytes(of: UInt64(bitPattern: Int64(number)).littleEndian) { add($0) }
   }
 

@@ -1,0 +1,104 @@
+/// One rank's part in watching over the job: what it has heard, and when it must speak.
+///
+/// Two observers hear of all ranks. Rank 0 speaks at once; the other, on another node where there is
+/// one, gives it time to, for it may be rank 0 that is stopped. All other ranks speak only when
+/// neither observer takes their messages any more.
+struct Patrol {
+  /// What the rank has to look at.
+  enum Duty: Sendable, Equatable {
+    /// All ranks.
+    case all
+    /// All ranks, in case that the first observer cannot speak.
+    case allAfterFirst
+    /// Itself, in case that no observer can speak.
+    case itself
+  }
+
+  /// The seconds that an ended process has been gone for before it is told; where its end is part
+  /// of the job's, this rank does not live so long.
+  static let mourning = 0.5
+
+  /// The seconds that each duty leaves those before it.
+  static let courtesy = (second: 2.0, itself: 4.0)
+
+  /// The ranks that hear of all others: rank 0 and the first one on another node, else rank 1.
+  ///
+  /// - Parameter nodeOfRank: the node of each rank.
+  static func observers(nodeOfRank: [Int]) -> [Int] {
+    let second = nodeOfRank.firstIndex { $0 != nodeOfRank[0] } ?? 1
+    return second < nodeOfRank.count ? [0, second] : [0]
+  }
+
+  let rank: Int
+  let duty: Duty
+  private let observers: [Int]
+  private let limits: StallLimits
+  private var sightings: [Sighting]
+  /// When an observer last took a message of this rank.
+  private var taken: Double
+  private var isCutOff = false
+  private var isLast = false
+  private var ended: (rank: Int, since: Double)?
+
+  init(rank: Int, size: Int, observers: [Int], limits: StallLimits, now: Double) {
+    self.rank = rank
+    self.observers = observers
+    self.limits = limits
+    duty = rank == observers.first ? .all : observers.contains(rank) ? .allAfterFirst : .itself
+    sightings = [Sighting](repeating: Sighting(at: now), count: size)
+    taken = now
+  }
+
+  /// Takes in what a rank says, this one included.
+  mutating func hear(_ report: Report, from rank: Int, at now: Double) {
+    sightings[rank].hear(report.own, at: now)
+    if let (other, status) = report.neighbour { sightings[other].glimpse(status, at: now) }
+  }
+
+  /// Notes that the process of a rank of this node is not there any more.
+  mutating func noteEnd(of rank: Int, at now: Double) {
+    if ended == nil { ended = (rank, now) }
+  }
+
+  /// Notes that an observer has taken a message.
+  mutating func noteTaken(at now: Double) { taken = now }
+
+  /// Notes that messages have failed: from now on a wait cannot be told from a stall.
+  mutating func cutOff() { isCutOff = true }
+
+  /// Notes that all ranks have said their last word; only the end itself can still hang.
+  mutating func noteFarewell() { isLast = true }
+
+  /// Counts all times from now.
+  mutating func restart(at now: Double) {
+    for rank in sightings.indices { sightings[rank].restart(at: now) }
+    taken = now
+  }
+
+  /// The stall that this rank has to speak of now; nil where there is none or others will.
+  func stall(at now: Double) -> Stall? {
+    if let ended, now - ended.since >= Self.mourning {
+      let sighting = sightings[ended.rank]
+      return Stall(
+        rank: ended.rank, status: sighting.status, seconds: now - sighting.moved, cause: .ended)
+    }
+    guard !isCutOff, !isLast else { return ownStall(at: now) }
+    return switch duty {
+    case .all: StallJudge.stall(sightings, at: now, limits: limits)
+    case .allAfterFirst:
+      // Judged by what it knows now and as of then, it is named only when it was stalled then too.
+      StallJudge.stall(sightings, at: now - Self.courtesy.second, limits: limits)
+    case .itself: ownStall(at: now)
+    }
+  }
+
+  private func ownStall(at now: Double) -> Stall? {
+    let own = sightings[rank]
+    let isWaiting = own.status.isWaiting
+    let since = isWaiting ? max(own.moved, taken) : own.moved
+    let limit = limits.limit(of: own.status) + Self.courtesy.itself
+    guard now - since >= limit, !(isWaiting && isCutOff) else { return nil }
+    let cause: Stall.Cause = isLast ? .together : isWaiting ? .unwatched(observers) : .absent
+    return Stall(rank: rank, status: own.status, seconds: now - own.moved, cause: cause)
+  }
+}

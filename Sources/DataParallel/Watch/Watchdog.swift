@@ -1,0 +1,133 @@
+import Dispatch
+import Foundation
+import MPIKit
+import Synchronization
+
+/// A thread beside the one that works, which ends the job when it makes no progress.
+///
+/// It reads this rank's ``Heartbeat``, exchanges it with the observers, and calls `onStall` once,
+/// from its own thread, when ``Patrol`` says so. A few times a second it wakes for microseconds.
+final class Watchdog: @unchecked Sendable {
+  private enum Ending: Int {
+    case notYet
+    case farewell
+    case now
+  }
+
+  /// The time between two looks while the last messages are on their way.
+  private static let farewellPeriod = 0.002
+
+  /// How much longer than it wanted a thread sleeps only if it was stopped, in seconds.
+  private static let longestOversleep = 1.0
+
+  private let heartbeat: Heartbeat
+  private let period: Double
+  private let onStall: @Sendable (Stall) -> Void
+  private let start = SuspendingClock.now
+  private let ending = Atomic(Ending.notYet.rawValue)
+  private let wake = DispatchSemaphore(value: 0)
+  private let messagesAreOver = DispatchSemaphore(value: 0)
+  private let hasEnded = DispatchSemaphore(value: 0)
+
+  // The thread alone touches these once it runs.
+  private var patrol: Patrol
+  private let neighbour: NodeNeighbour?
+  private let exchange: StatusExchange?
+  private var isBroken = false
+
+  /// Prepares a watchdog, which ``run()`` starts.
+  ///
+  /// - Parameters:
+  ///   - rank: this rank.
+  ///   - size: the number of ranks.
+  ///   - observers: the ranks that hear of all others.
+  ///   - heartbeat: of this rank.
+  ///   - neighbour: whose heartbeat this rank sees.
+  ///   - exchange: carries messages; nil for a rank that is alone, or cannot use MPI from a thread.
+  ///   - limits: how long things may take.
+  ///   - onStall: is to end the job.
+  init(
+    rank: Int, size: Int, observers: [Int], heartbeat: Heartbeat, neighbour: NodeNeighbour?,
+    exchange: StatusExchange?, limits: StallLimits, onStall: @escaping @Sendable (Stall) -> Void
+  ) {
+    self.heartbeat = heartbeat
+    self.neighbour = neighbour
+    self.exchange = exchange
+    self.onStall = onStall
+    patrol = Patrol(rank: rank, size: size, observers: observers, limits: limits, now: 0)
+    if exchange == nil, size > 1 { patrol.cutOff() }
+    // Short against the limits, so that a stall is seen soon after them.
+    period = min(0.25, min(limits.training, limits.saving) / 20)
+  }
+
+  /// Starts the thread.
+  func run() {
+    let thread = Thread { [self] in watch() }
+    thread.name = "watchdog"
+    thread.start()
+  }
+
+  /// Waits until all ranks have come here and no message is under way, so that MPI may be ended.
+  ///
+  /// From then on the thread does not look at the heartbeat, nor at the neighbour's.
+  func endMessages() {
+    ending.store(Ending.farewell.rawValue, ordering: .releasing)
+    wake.signal()
+    messagesAreOver.wait()
+  }
+
+  /// Ends the thread.
+  func stop() {
+    ending.store(Ending.now.rawValue, ordering: .releasing)
+    wake.signal()
+    hasEnded.wait()
+  }
+
+  private var now: Double { (SuspendingClock.now - start) / .seconds(1) }
+
+  private func watch() {
+    defer {
+      messagesAreOver.signal()
+      hasEnded.signal()
+    }
+    var last = now
+    var isOver = false
+    while true {
+      let wish = Ending(rawValue: ending.load(ordering: .acquiring))
+      if wish == .now { return }
+      let now = now
+      // The clock ran while nobody could do anything, for perhaps the whole job was stopped.
+      if now - last > period + Self.longestOversleep { patrol.restart(at: now) }
+      last = now
+      if !isOver, look(at: now, isLeaving: wish == .farewell) {
+        isOver = true
+        patrol.noteFarewell()
+        messagesAreOver.signal()
+      }
+      if let stall = patrol.stall(at: now) { return onStall(stall) }
+      _ = wake.wait(
+        timeout: .now() + (wish == .farewell && !isOver ? Self.farewellPeriod : period))
+    }
+  }
+
+  /// Exchanges one round of messages.
+  ///
+  /// - Returns: whether it was the last.
+  private func look(at now: Double, isLeaving: Bool) -> Bool {
+    let report = Report(
+      own: heartbeat.status, neighbour: neighbour.map { (rank: $0.rank, status: $0.status) })
+    patrol.hear(report, from: patrol.rank, at: now)
+    if let neighbour, neighbour.hasEnded { patrol.noteEnd(of: neighbour.rank, at: now) }
+    guard let exchange, !isBroken else { return isLeaving }
+    do throws(MPIError) {
+      try exchange.receive { rank, report in patrol.hear(report, from: rank, at: now) }
+      if isLeaving { return try exchange.advanceFarewell(report) }
+      if try exchange.tell(report) { patrol.noteTaken(at: now) }
+    } catch {
+      // The rank that works meets the same error, or none; either way it is not for us to tell.
+      isBroken = true
+      patrol.cutOff()
+    }
+    return false
+  }
+}

@@ -1,0 +1,164 @@
+import DataParallel
+import TensorCore
+
+/// Finds out when the ranks' replicas of the model have drifted apart.
+///
+/// All ranks make the same updates, so all their tensors have the same bits, until a fault of memory
+/// or processor changes one. From then on the ranks would train different models without a word. So
+/// every few steps each rank takes a digest of each tensor, and the digests are compared.
+final class ReplicaCheck {
+  /// The digest of a tensor that all ranks should hold alike.
+  struct TensorDigest: Sendable, Equatable, Codable {
+    let name: String
+    let value: UInt64
+  }
+
+  private let team: RankTeam
+  private let everySteps: Int?
+  private var lastSound = 0
+
+  /// - Parameters:
+  ///   - team: the ranks.
+  ///   - everySteps: the number of steps between two comparisons; nil for none.
+  init(team: RankTeam, everySteps: Int?) {
+    self.team = team
+    self.everySteps = everySteps
+  }
+
+  /// Compares where a comparison is due; collective.
+  ///
+  /// - Parameters:
+  ///   - digests: of all tensors of this rank; made only when they are needed.
+  ///   - step: the number of steps done.
+  /// - Throws: `TrainingError` naming the ranks and the first tensor that differ, on all ranks.
+  func run(_ digests: @autoclosure () -> [TensorDigest], step: Int) throws {
+    guard let everySteps, step % everySteps == 0, team.collective.size > 1 else { return }
+    try team.tracker.enter(.compare)
+    let digests = digests()
+    guard try differ(digests) else {
+      lastSound = step
+      return
+    }
+    let all = try team.collective.gather(Self.bytes(of: digests), to: 0)
+    let ranks = all.map(Self.values)
+    let difference = try team.shared(
+      team.isFirst ? Self.difference(ranks, names: digests.map(\.name)) : nil)
+    throw error(difference, step: step)
+  }
+
+  /// Whether some rank's digests are not those of the others; collective, and one short reduction.
+  private func differ(_ digests: [TensorDigest]) throws -> Bool {
+    var whole = StableDigest()
+    Self.bytes(of: digests).withUnsafeBytes { whole.add($0) }
+    // The greatest value and the greatest complement, which is the complement of the least value.
+    let own = Int64(bitPattern: whole.value)
+    var bounds = [own, ~own]
+    try bounds.withUnsafeMutableBufferPointer { try team.collective.maximum($0) }
+    return bounds[0] != ~bounds[1]
+  }
+
+  private func error(_ difference: Difference?, step: Int) -> TrainingError {
+    let since = lastSound == 0 ? "the start" : "step \(lastSound)"
+    return TrainingError(
+      kind: .disagreement, place: "step \(step)",
+      reason: difference?.description ?? "the ranks hold different bits of the model",
+      cure: "Memory or a processor has failed: test the nodes, and go on from a checkpoint of "
+        + "\(since), when all ranks last held the same.")
+  }
+
+  private static func bytes(of digests: [TensorDigest]) -> [UInt8] {
+    digests.flatMap { digest in withUnsafeBytes(of: digest.value.littleEndian, Array.init) }
+  }
+
+  private static func values(of bytes: [UInt8]) -> [UInt64] {
+    bytes.withUnsafeBytes { raw in
+      (0..<raw.count / 8).map {
+        UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))
+      }
+    }
+  }
+}
+
+// MARK: - Who differs
+
+extension ReplicaCheck {
+  /// The first tensor that is not the same everywhere, and the ranks that hold it otherwise.
+  struct Difference: Sendable, Equatable, Codable, CustomStringConvertible {
+    let tensor: String
+    /// The ranks that are fewer than those who agree; empty where no bits have a majority.
+    let minority: [Int]
+    let rankCount: Int
+
+    var description: String {
+      guard let first = minority.first else {
+        let ranks = rankCount == 2 ? "rank 0 and rank 1 hold" : "the ranks hold"
+        return "\(ranks) different bits of \(tensor), and nothing tells which are right"
+      }
+      guard minority.count > 1 else {
+        return "rank \(first) holds other bits of \(tensor) than the other ranks"
+      }
+      let names = minority.map(String.init).joined(separator: ", ")
+      return "ranks \(names) hold other bits of \(tensor) than the other ranks"
+    }
+  }
+
+  /// Returns the first difference between ranks; nil where there is none.
+  ///
+  /// - Parameters:
+  ///   - ranks: the digests of each rank, in rank order.
+  ///   - names: the tensors that they are of.
+  static func difference(_ ranks: [[UInt64]], names: [String]) -> Difference? {
+    for (index, name) in names.enumerated() {
+      let values = ranks.map { index < $0.count ? $0[index] : 0 }
+      let groups = Dictionary(grouping: values.indices) { values[$0] }
+      guard groups.count > 1 else { continue }
+      let majority = groups.values.first { 2 * $0.count > values.count }
+      let minority = majority.map { Set(values.indices).subtracting($0).sorted() } ?? []
+      return Difference(tensor: name, minority: minority, rankCount: values.count)
+    }
+    return nil
+  }
+}
+
+// MARK: - What is compared
+
+extension ModelState {
+  /// The digests of all tensors that every rank holds alike, in the order of a checkpoint.
+  ///
+  /// - Parameter includesMoments: whether the optimizer's moments are among them; not so where each
+  ///   rank has a shard of them.
+  func replicaDigests(includesMoments: Bool) -> [ReplicaCheck.TensorDigest] {
+    var digests = digests(of: parameters.values, "")
+    digests.append(Self.digest(CheckpointCoding.prototypeSums, prototypes.sums))
+    digests.append(Self.digest(CheckpointCoding.counts, prototypes.counts))
+    let held = UnsafeBufferPointer(prototypes.prototypes.elements)
+    digests.append(Self.digest(CheckpointCoding.prototypes, Array(held)))
+    guard includesMoments, let optimizer else { return digests }
+    digests += self.digests(of: optimizer.firstMoment, CheckpointCoding.firstMoment)
+    digests += self.digests(of: optimizer.secondMoment, CheckpointCoding.secondMoment)
+    return digests
+  }
+
+  private func digests(
+    of buffer: FloatBuffer, _ prefix: String
+  ) -> [ReplicaCheck.TensorDigest] {
+    model.layout.parameters.map { parameter in
+      let values = UnsafeMutableBufferPointer(rebasing: buffer.elements[parameter.range])
+      return Self.digest(prefix + parameter.name, UnsafeRawBufferPointer(values))
+    }
+  }
+
+  private static func digest(
+    _ name: String, _ values: [some BitwiseCopyable]
+  ) -> ReplicaCheck.TensorDigest {
+    values.withUnsafeBytes { digest(name, $0) }
+  }
+
+  private static func digest(
+    _ name: String, _ bytes: UnsafeRawBufferPointer
+  ) -> ReplicaCheck.TensorDigest {
+    var digest = StableDigest()
+    digest.add(bytes)
+    return ReplicaCheck.TensorDigest(name: name, value: digest.value)
+  }
+}
