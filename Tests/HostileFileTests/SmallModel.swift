@@ -29,7 +29,7 @@ enum SmallModel {
     return ModelState(
       model: model, parameters: parameters,
       prototypes: EmotionPrototypes(emotionCount: emotions.count, width: 4),
-      optimizer: AdamW(configuration, layout: model.layout))
+      optimizer: AdamW(configuration, layout: model.layout, shard: 0..<model.layout.count))
   }
 
   private static func draft(_ state: ModelState) throws -> CheckpointDraft {

@@ -23,8 +23,8 @@ enum MachinePeak {
   }
 
   /// How fast 20 MB of gradients are summed over all ranks; nil without other ranks.
-  static func sums(over collective: any Collective) throws -> SumFigures? {
-    guard let collective = collective as? MPICollective, collective.size > 1 else { return nil }
+  static func sums(over world: ParallelWorld) throws -> SumFigures? {
+    guard let collective = world.mpi, collective.size > 1 else { return nil }
     let buffer = try collective.makeSharedBuffer(count: 5_000_000)
     let memory = FloatBuffer(count: buffer.count)
     let repeats = 20

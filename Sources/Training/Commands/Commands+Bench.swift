@@ -15,7 +15,7 @@ extension Commands {
     team.announce()
     team.settleThreads(for: configuration)
     let peak = MachinePeak.matrixProduct()
-    let sums = try MachinePeak.sums(over: team.collective)
+    let sums = try MachinePeak.sums(over: team.world)
     var bench = try StepBenchmark(request, configuration, team: team)
     var figures = try bench.run()
     figures.microBatchTimes = try bench.microBatchTimes()
