@@ -222,6 +222,33 @@ struct CheckpointTests {
     }
   }
 
+  @Test(
+    "a header of any length is read in as many pieces as it comes", arguments: [1 << 17, 3 << 20])
+  func longHeader(byteCount: Int) throws {
+    var draft = sampleDraft(seed: 5)
+    draft.set("note", text: String(repeating: "x\n", count: byteCount / 2))
+    try withTemporaryFolder { folder in
+      let checkpoint = try Self.read(frame(of: draft), in: folder)
+      #expect(try checkpoint.text("note").utf8.count == byteCount)
+      #expect(try checkpoint.integers("counts", shape: [3]) == [1, -2, 1 << 62])
+      #expect(try checkpoint.count("step") == 5)
+    }
+    draft.set("note", text: String(repeating: "x", count: 16 << 20))
+    let error = try Self.refusal(frame(of: draft))
+    #expect(error?.kind == .foreignFormat && error?.place == "header")
+  }
+
+  @Test("a count leaves room to count on", arguments: ["-1", "9007199254740993", "1.0", "", "1e3"])
+  func counts(text: String) throws {
+    var draft = sampleDraft()
+    draft.set("step", text: text)
+    try withTemporaryFolder { folder in
+      let checkpoint = try Self.read(frame(of: draft), in: folder)
+      let error = #expect(throws: CheckpointError.self) { try checkpoint.count("step") }
+      #expect(error?.reason == "it is \"\(text)\", not a count")
+    }
+  }
+
   @Test("a small file cannot claim a large memory")
   func bomb() throws {
     // 300 MiB of zeros compress to some 30 KiB, which may hold 64 MiB at most.

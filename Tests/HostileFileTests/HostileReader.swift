@@ -86,7 +86,9 @@ struct HostileTally: CustomStringConvertible {
 
   var description: String {
     let counts = endings.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-    return counts.joined(separator: ", ") + "; at most \(largestPeak) bytes; the slowest took "
-      + "\(longestTime) (\(slowest))"
+    // Under the address sanitizer nothing is counted.
+    let memory = largestPeak > 0 ? "at most \(largestPeak) bytes; " : ""
+    return
+      "\(counts.joined(separator: ", ")); \(memory)the slowest took \(longestTime) (\(slowest))"
   }
 }

@@ -46,6 +46,47 @@ struct FilesTests {
         + "Free some space on the device, or choose another folder.")
   }
 
+  @Test("a name that would be cut at a zero byte reaches nothing")
+  func zeroByte() throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.write("x", to: folder.path("file"))
+      let path = folder.path("file\0suffix")
+      let calls: [() throws -> Void] = [
+        { _ = try FileSystem.readAll(path) }, { _ = try FileSystem.byteCount(of: path) },
+        { try FileSystem.write("y", to: path, atomically: false) },
+        { try FileSystem.remove(path) }, { _ = try FileSystem.list(folder.path + "\0") },
+        { try FileSystem.createDirectory(folder.path("new\0")) },
+      ]
+      for (index, call) in calls.enumerated() {
+        let error = #expect(throws: FileError.self, "call \(index)") { try call() }
+        #expect(error?.code == EINVAL, "call \(index)")
+      }
+      #expect(!FileSystem.exists(path) && !FileSystem.isDirectory(folder.path + "\0"))
+      #expect(try FileSystem.list(folder.path) == ["file"])
+    }
+  }
+
+  @Test("a file over the limit is refused before it is read")
+  func limit() throws {
+    try withTemporaryFolder { folder in
+      let path = folder.path("file")
+      try FileSystem.write("four", to: path)
+      #expect(try FileSystem.readAll(path, limit: 4).count == 4)
+      let error = #expect(throws: FileError.self) { try FileSystem.readAll(path, limit: 3) }
+      #expect(error?.code == EFBIG)
+    }
+  }
+
+  @Test("an excerpt is one harmless line of bounded length")
+  func excerpts() {
+    #expect("ab\n\u{1B}[31m\u{202E}c\u{2028}d".excerpt() == "ab  [31m c d")
+    #expect(
+      String(repeating: "é", count: 61).excerpt() == String(repeating: "é", count: 60) + "...")
+    #expect("sixty".excerpt(limit: 5) == "sixty" && "sixty".excerpt(limit: 4) == "sixt...")
+    #expect((1...22).map(String.init).listExcerpt.hasSuffix(", 19, 20 and 2 more"))
+    #expect(["a", "b"].listExcerpt == "a, b")
+  }
+
   @Test("a missing file is told from others", arguments: ["missing", "file/below"])
   func missing(name: String) throws {
     try withTemporaryFolder { folder in

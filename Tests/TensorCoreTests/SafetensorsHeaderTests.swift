@@ -16,7 +16,13 @@ private func header(_ bytes: [UInt8]) throws -> SafetensorsHeader {
 }
 
 private func entry(_ type: String, _ shape: String, _ offsets: String) -> String {
-  #"{"a":{"dtype":"\#(type)","shape":\#(shape),"data_offsets":\#(offsets)}}"#
+  "{\(entry(type, shape, offsets, name: "a"))}"
+}
+
+private func entry(
+  _ type: String, _ shape: String, _ offsets: String, name: String
+) -> String {
+  #""\#(name)":{"dtype":"\#(type)","shape":\#(shape),"data_offsets":\#(offsets)}"#
 }
 
 @Suite("Safetensors header")
@@ -64,6 +70,19 @@ struct SafetensorsHeaderTests {
     Refusal(
       json: entry("U8", "[1]", "[0,1]"), dataByteCount: 2, reason: "MetadataIncompleteBuffer"),
     Refusal(json: entry("U8", "[1]", "[0,1]"), reason: "MetadataIncompleteBuffer"),
+    Refusal(
+      json: entry("U8", "[" + String(repeating: "1,", count: 64) + "1]", "[0,1]"),
+      dataByteCount: 1, reason: "more than 64 numbers"),
+    Refusal(
+      json: "{"
+        + (0...100_000).map { entry("U8", "[0]", "[0,0]", name: "\($0)") }
+        .joined(separator: ",") + "}", reason: "more than 100000 tensors"),
+    Refusal(
+      json: #"{"__metadata__":{"# + (0...100_000).map { "\"\($0)\":\"\"" }.joined(separator: ",")
+        + "}}", reason: "more than 100000 strings"),
+    Refusal(
+      json: #"{"\u001b"# + String(repeating: "b", count: 100) + #"":{"x":1}}"#,
+      reason: "tensor  " + String(repeating: "b", count: 59) + "... has an unknown field x"),
     Refusal(json: "{}", dataByteCount: 1, reason: "MetadataIncompleteBuffer"),
     Refusal(
       json: entry("U8", "[4294967296,4294967296]", "[0,0]"), reason: "ValidationOverflow"),

@@ -64,6 +64,85 @@ struct ConfigurationErrorTests {
     #expect(error?.description == refused.message)
   }
 
+  /// Levels of lists of aliases of the level before.
+  private static func aliases(levels: Int) -> String {
+    (1...levels).reduce("a0: &a0 [x, x]\n") { text, level in
+      text + "a\(level): &a\(level) {? [*a\(level - 1), *a\(level - 1)] : 1}\n"
+    }
+  }
+
+  @Test("A document that multiplies itself is refused before it is unfolded")
+  func aliasBombs() {
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(yaml: Self.aliases(levels: 40), source: "run.yaml")
+    }
+    #expect(error?.reason == "this is not valid YAML: there are 80 aliases, more than 10")
+    let few = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(yaml: Self.aliases(levels: 5), source: "run.yaml")
+    }
+    #expect(few?.reason == "unknown key")
+  }
+
+  @Test("Aliases in moderation and stars in comments are allowed")
+  func aliases() throws {
+    let shared = try RunConfiguration(
+      yaml: "loss: {contrastive: &w 0.25, prototype: *w}", source: "run.yaml")
+    #expect(shared.loss.prototype == 0.25)
+    let starred = String(repeating: "# *very* *starry*\n", count: 100)
+    _ = try RunConfiguration(yaml: starred + "train: {seed: 1} # a & b", source: "run.yaml")
+  }
+
+  @Test("A document longer than any configuration is refused")
+  func longDocument() throws {
+    let text = String(repeating: "# comment\n", count: 7000)
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(yaml: text, source: "run.yaml")
+    }
+    #expect(error?.reason.hasSuffix("the text is 70000 bytes long, more than 65536") == true)
+    try withTemporaryFolder { folder in
+      try FileSystem.write(text, to: folder.path("run.yaml"))
+      let error = #expect(throws: ConfigurationError.self) {
+        try ResolvedConfiguration(file: folder.path("run.yaml"))
+      }
+      #expect(error?.reason == "the file is larger than 65536 bytes")
+    }
+  }
+
+  @Test(
+    "Values of any size are quoted in part",
+    arguments: [
+      "train: {epochs: LONG}", "train: {LONG: 1}", "LONG: 1", "LONG", "data: {modalities: [LONG]}",
+      "model: {ablations: [[[LONG]], LONG]}", "train: {seed: \"LONG\"}", "data: LONG",
+    ])
+  func longValues(form: String) {
+    let long = String(repeating: "x", count: 900)
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(yaml: form.replacing("LONG", with: long), source: "run.yaml")
+    }
+    #expect((error?.description.count ?? 1000) < 300)
+  }
+
+  @Test("A path with a zero byte is no path")
+  func zeroByte() {
+    let error = #expect(throws: ConfigurationError.self) {
+      try RunConfiguration(yaml: "data: {path: \"a\\0b\"}", source: "run.yaml")
+    }
+    #expect(error?.reason == "\"a b\" is not a text or null")
+  }
+
+  @Test(
+    "A run is named after its file, but never by dots",
+    arguments: [
+      ("meld.yaml", "meld"), (".yaml", "yaml"), ("...yaml", "unnamed"), ("..yaml", "unnamed"),
+      ("..run.yaml", "run"),
+    ])
+  func runNames(file: String, name: String) throws {
+    try withTemporaryFolder { folder in
+      try FileSystem.write("", to: folder.path(file))
+      #expect(try ResolvedConfiguration(file: folder.path(file)).name == name)
+    }
+  }
+
   static let overrides = [
     RefusedConfiguration(
       text: "train.epochs=three",

@@ -36,7 +36,8 @@ extension Requirement where Value == [Modality] {
       }
       guard Set(modalities).count < modalities.count else { return nil }
       return ValueProblem(
-        reason: "\(modalities.yaml) names a modality twice", cure: "Name each modality once.")
+        reason: "\(modalities.yaml.excerpt()) names a modality twice",
+        cure: "Name each modality once.")
     })
   }
 }

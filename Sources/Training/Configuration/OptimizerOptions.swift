@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The section `optimizer`: AdamW, its schedule and clipping.
 public struct OptimizerOptions: ConfigurationSection {
   /// How the learning rate goes on after the warm-up.
@@ -53,7 +55,7 @@ extension Requirement where Value == [Double] {
     Requirement(problem: { rates in
       if rates.count == 2, rates.allSatisfy((0..<1).contains) { return nil }
       return ValueProblem(
-        reason: "\(rates.yaml) is not a pair of decay rates",
+        reason: "\(rates.yaml.excerpt()) is not a pair of decay rates",
         cure: "Give two numbers from 0 up to but not including 1, such as [0.9, 0.999].")
     })
   }
