@@ -74,9 +74,11 @@ struct TrainingRig {
   private static func team(_ collective: LoopbackCollective, _ polls: Polls) -> RankTeam {
     let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
     let silent = Terminal(isInteractive: false) { _ in }
+    let world = ParallelWorld(collective, share, [], nil, nil)
     return RankTeam(
-      world: ParallelWorld(collective, share, [], nil), agreement: Agreement(collective),
-      log: RunLog(rank: collective.rank, terminal: silent), isStopRequested: { polls.next() })
+      world: world, agreement: Agreement(world.collective),
+      log: RunLog(rank: collective.rank, terminal: silent),
+      tracker: PhaseTracker(world, faults: []), isStopRequested: { polls.next() })
   }
 
   /// Counts how often a rank looks for a request to stop, which comes at one of the looks.
