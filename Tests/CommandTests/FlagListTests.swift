@@ -43,6 +43,21 @@ struct FlagListTests {
     }
   }
 
+  @Test("What is for tests alone is on no help page and in no completion")
+  func injectedFaults() throws {
+    for (command, _) in Self.known {
+      #expect(!command.helpMessage(includeHidden: true).contains("inject"), "\(command)")
+    }
+    for shell in [CompletionShell.bash, .zsh, .fish] {
+      #expect(!DFERCDist.completionScript(for: shell).contains("inject"), "\(shell.rawValue)")
+    }
+    let command = try #require(
+      try DFERCDist.parseAsRoot(["train", "--inject-fault", "stop@save"]) as? TrainCommand)
+    #expect(command.request.faults.count == 1)
+    let without = try #require(try DFERCDist.parseAsRoot(["train"]) as? TrainCommand)
+    #expect(without.request.faults == [])
+  }
+
   @Test("The list above names every command")
   func commands() {
     func all(below command: any ParsableCommand.Type) -> [String] {

@@ -76,7 +76,7 @@ struct TrainingRig {
     let silent = Terminal(isInteractive: false) { _ in }
     let world = ParallelWorld(collective, share, [], nil, nil)
     return RankTeam(
-      world: world, agreement: Agreement(collective),
+      world: world, agreement: Agreement(world.collective),
       log: RunLog(rank: collective.rank, terminal: silent),
       tracker: PhaseTracker(world, faults: []), isStopRequested: { polls.next() })
   }

@@ -1,0 +1,219 @@
+import Foundation
+import Glibc
+import TensorCore
+import TestSupport
+import Testing
+
+/// Faults of one rank of a real job: every rank ends, with one code and one message.
+///
+/// `mpirun` is ended after some minutes, with another code, where the program does not end by itself.
+@Suite("Commands: faults", .serialized, .timeLimit(.minutes(10)))
+struct FaultTests {
+  private let small: SmallRun
+
+  init() throws { small = try SmallRun() }
+
+  /// A rank that gets nothing done for so long ends the job.
+  private static let patience = ["--set", "train.stallSeconds=4"]
+
+  private func run(
+    _ faults: String..., ranks: Int? = 3, _ arguments: [String] = [],
+    environment: [String: String] = [:]
+  ) throws -> Program {
+    try small.train(
+      "run", faults.flatMap { ["--inject-fault", $0] } + Self.patience + arguments, ranks: ranks,
+      environment: environment)
+  }
+
+  /// The lines of this program on standard error, without those that only inform.
+  private func messages(_ run: Program) -> [String] { Self.messages(in: run.errors) }
+
+  private static func messages(in errors: String) -> [String] {
+    errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist") }.map(String.init)
+  }
+
+  private static let phases: [(fault: String, place: String)] = [
+    ("load", "load"), ("open", "open"), ("plan,step=2", "step 2, plan"),
+    ("load,step=2", "step 2, load"), ("forward,step=2", "step 2, forward"),
+    ("sums,step=2", "step 2, sums"), ("backward,step=2", "step 2, backward"),
+    ("allreduce,step=2", "step 2, allreduce"), ("update,step=2", "step 2, update"),
+    ("log,step=2", "step 2, log"), ("evaluate,step=6", "step 6, evaluate"),
+    ("save,step=4", "step 4, save"),
+  ]
+
+  @Test("An error in any phase ends all ranks, told once with rank and phase", arguments: phases)
+  func errors(fault: String, place: String) throws {
+    for rank in [1, 0] {
+      let run = try run("throw@\(fault),rank=\(rank)", ["--output", small.folder.path("r\(rank)")])
+      #expect(run.status == 70, "\(run.errors)")
+      let messages = messages(run)
+      #expect(messages.count == 1, "\(run.errors)")
+      #expect(
+        messages.first?.hasPrefix(
+          "dferc-dist: rank \(rank), \(place): this is a bug in dferc-dist: an injected error.")
+          == true, "\(run.errors)")
+    }
+  }
+
+  @Test("An error of all ranks at once is told once, by rank 0")
+  func errorEverywhere() throws {
+    let run = try run("throw@backward,step=3")
+    #expect(run.status == 70, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step 3, backward: ") == true)
+  }
+
+  @Test("A run without mpirun tells step and phase")
+  func alone() throws {
+    let failed = try run("throw@update,step=3", ranks: nil)
+    #expect(failed.status == 70)
+    #expect(messages(failed).first?.hasPrefix("dferc-dist: step 3, update: ") == true)
+    let hung = try run("sleep:1000@log,step=5", ranks: nil, ["--resume", "auto"])
+    #expect(hung.status == 80)
+    #expect(
+      messages(hung).first?.hasPrefix("dferc-dist: rank 0, step 5, log: no progress for 4 s. ")
+        == true, "\(hung.errors)")
+  }
+
+  private static let stalls: [(fault: String, place: String, reason: String)] = [
+    ("stop@forward,rank=1,step=3", "rank 1, step 3, forward", "nothing is heard of it"),
+    ("stop@backward,rank=0,step=3", "rank 0, step 3, backward", "nothing is heard of it"),
+    ("stop@save,rank=0,step=4", "rank 0, step 4, save", "nothing is heard of it"),
+    (
+      "sleep:1000@backward,rank=2,step=3", "rank 2, step 3, backward",
+      "while 2 others wait in the sum of gradients"
+    ),
+    ("sleep:1000@load,rank=1", "rank 1, load", "while 2 others wait in"),
+    ("sleep:1000@evaluate,rank=1,step=6", "rank 1, step 6, evaluate", "while 2 others wait in"),
+    ("finalize@update,rank=1,step=3", "rank 1, step 3, finish", "it has finished"),
+    ("finalize@update,rank=0,step=3", "rank 0, step 3, finish", "it has finished"),
+  ]
+
+  @Test("A rank that holds up the others is named, and the job ended", arguments: stalls)
+  func stalls(fault: String, place: String, reason: String) throws {
+    let run = try run(fault)
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    #expect(messages(run).first?.hasPrefix("dferc-dist: \(place): ") == true, "\(run.errors)")
+    #expect(messages(run).first?.contains(reason) == true, "\(run.errors)")
+  }
+
+  @Test("A process that ends without a word is named, where the launcher does not mind")
+  func earlyExit() throws {
+    let run = try run(
+      "exit@update,rank=1,step=3", environment: ["OMPI_MCA_orte_allowed_exit_without_sync": "1"])
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(
+      messages(run).first?.hasPrefix(
+        "dferc-dist: rank 1, step 3, update: its process has ended without a word. ") == true,
+      "\(run.errors)")
+  }
+
+  @Test("A save that hangs is no slow one", arguments: ["save,step=4", "write,byte=1000"])
+  func hungSave(place: String) throws {
+    let run = try run("sleep:1000@\(place),rank=0", ["--set", "checkpoint.stallSeconds=5"])
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step ") == true, "\(run.errors)")
+    #expect(messages(run).first?.contains(", save: ") == true, "\(run.errors)")
+  }
+
+  @Test("A save that takes longer than any patience, but moves, goes on")
+  func slowSave() throws {
+    let pauses = [100, 200, 300, 400].map { "sleep:2@write,byte=\($0),rank=0" }
+    let run = try small.train(
+      "run",
+      pauses.flatMap { ["--inject-fault", $0] } + Self.patience + [
+        "--set", "checkpoint.stallSeconds=4", "--set", "train.maxSteps=4",
+      ], ranks: 3)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(messages(run) == [])
+  }
+
+  @Test("A flipped bit is found at the next comparison, with rank and tensor")
+  func flippedBit() throws {
+    let arguments = ["--set", "train.replicaCheckSteps=3"]
+    let run = try run("flip@update,rank=3,step=4", ranks: 4, arguments)
+    #expect(run.status == 76, "\(run.errors)")
+    #expect(
+      messages(run).first?.hasPrefix(
+        "dferc-dist: step 6: rank 3 holds other bits of classifier.bias than the other ranks. ")
+        == true, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    let two = try self.run(
+      "flip@update,rank=0,step=6", ranks: 2, arguments + ["--output", small.folder.path("two")])
+    #expect(two.status == 76, "\(two.errors)")
+    #expect(
+      messages(two).first?.hasPrefix(
+        "dferc-dist: step 6: rank 0 and rank 1 hold different bits of classifier.bias") == true,
+      "\(two.errors)")
+  }
+
+  @Test("Ranks with shards of the moments compare what they share")
+  func shards() throws {
+    let arguments = ["--set", "train.replicaCheckSteps=1", "--set", "optimizer.sharded=true"]
+    let sound = try run(ranks: 3, arguments)
+    #expect(sound.status == 0, "\(sound.errors)")
+    let flipped = try run(
+      "flip@update,rank=2,step=5", ranks: 3, arguments + ["--output", small.folder.path("flip")])
+    #expect(flipped.status == 76, "\(flipped.errors)")
+    #expect(flipped.errors.contains("step 5: rank 2 holds other bits of"), "\(flipped.errors)")
+  }
+
+  @Test("A fault that cannot be read is a usage error")
+  func syntax() throws {
+    let run = try Program("train", "--inject-fault", "thorw@save")
+    #expect(run.status == 64)
+    #expect(run.errors.contains("there is no kind thorw. Choose one of throw, exit"))
+  }
+}
+
+/// Jobs whose processes somebody else stops.
+@Suite("Commands: stopped processes", .serialized, .timeLimit(.minutes(5)))
+struct StoppedProcessTests {
+  private let small: SmallRun
+
+  init() throws { small = try SmallRun() }
+
+  /// Starts a run of three ranks that lasts longer than any test waits for it.
+  private func start() throws -> LiveProgram {
+    try LiveProgram(
+      [
+        "train", "--config", small.configuration, "--data", small.data, "--output",
+        small.folder.path("run"), "--set", "train.epochs=100000", "--threads", "1", "--set",
+        "train.stallSeconds=4", "--set", "checkpoint.everySteps=100000",
+      ], ranks: 3)
+  }
+
+  private var rows: Int {
+    let bytes = try? FileSystem.readAll(small.folder.path("run/metrics.jsonl"))
+    return (bytes ?? []).count { $0 == UInt8(ascii: "\n") }
+  }
+
+  @Test("A rank that is stopped from outside is named", arguments: [0, 1, 2])
+  func one(rank: Int) throws {
+    let run = try start()
+    try run.wait { rows >= 3 }
+    kill(run.ranks[rank], SIGSTOP)
+    #expect(try run.finish() == 80, "\(run.errors)")
+    let lines = run.errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist") }
+    #expect(lines.count == 1, "\(run.errors)")
+    let pattern = /dferc-dist: rank (\d), step \d+, [a-z]+: no progress for \d+ s/
+    #expect(lines.first?.prefixMatch(of: pattern)?.output.1 == "\(rank)", "\(run.errors)")
+  }
+
+  @Test("A whole job that is stopped and continued goes on")
+  func all() throws {
+    let run = try start()
+    try run.wait { rows >= 3 }
+    let ranks = run.ranks
+    for rank in ranks { kill(rank, SIGSTOP) }
+    let before = rows
+    Thread.sleep(forTimeInterval: 7)
+    for rank in ranks.reversed() { kill(rank, SIGCONT) }
+    try run.wait { rows > before + 20 }
+    kill(run.launcher, SIGUSR1)
+    #expect(try run.finish() == 75, "\(run.errors)")
+    #expect(!run.errors.contains("no progress"), "\(run.errors)")
+  }
+}
