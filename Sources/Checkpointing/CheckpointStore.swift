@@ -38,6 +38,9 @@ public final class CheckpointStore: Sendable {
   /// How hard zstd tries, 1 to 19.
   public let level: Int
 
+  /// The level for a save that must be done at once: ten times as fast as 3, and a tenth larger.
+  public static let urgentLevel = -1
+
   private let afterOperation: @Sendable (Operation) throws -> Void
 
   /// Describes the store of a run folder, without touching it.
@@ -90,18 +93,20 @@ public final class CheckpointStore: Sendable {
   /// - Parameters:
   ///   - draft: the tensors and metadata.
   ///   - step: the number of steps done.
+  ///   - level: how hard zstd tries this time; nil for the store's own level.
   ///   - pace: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
   ///   removed and all older ones are as they were.
   @discardableResult
   public func save(
-    _ draft: CheckpointDraft, step: Int, pace: Pace = { count, _ in count }
+    _ draft: CheckpointDraft, step: Int, level: Int? = nil,
+    pace: Pace = { count, _ in count }
   ) throws(CheckpointError) -> String {
     let path = path(ofStep: step)
     try CheckpointError.translating(path) {
       try FileSystem.createDirectory(stepFolder)
-      try write(draft, to: path, pace)
+      try write(draft, to: path, level: level ?? self.level, pace)
       try prune(upTo: step)
     }
     return path
@@ -111,21 +116,24 @@ public final class CheckpointStore: Sendable {
   ///
   /// - Parameters:
   ///   - draft: the tensors and metadata.
+  ///   - level: how hard zstd tries this time; nil for the store's own level.
   ///   - pace: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
   @discardableResult
   public func saveBest(
-    _ draft: CheckpointDraft, pace: Pace = { count, _ in count }
+    _ draft: CheckpointDraft, level: Int? = nil, pace: Pace = { count, _ in count }
   ) throws(CheckpointError) -> String {
     try CheckpointError.translating(bestPath) {
       try FileSystem.createDirectory(folder)
-      try write(draft, to: bestPath, pace)
+      try write(draft, to: bestPath, level: level ?? self.level, pace)
     }
     return bestPath
   }
 
-  private func write(_ draft: CheckpointDraft, to path: String, _ pace: Pace) throws {
+  private func write(
+    _ draft: CheckpointDraft, to path: String, level: Int, _ pace: Pace
+  ) throws {
     let file = try FileReplacement(of: path)
     try afterOperation(.opened)
     var offset = 0

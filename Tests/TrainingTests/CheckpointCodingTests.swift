@@ -16,11 +16,10 @@ struct CheckpointCodingTests {
     _ progress: TrainingProgress, dropping keys: [String] = []
   ) throws -> TrainingProgress {
     try withTemporaryFolder { folder in
-      let small = SmallState()
-      var draft = try CheckpointCoding.draft(
-        small.state, progress, description: ["program_version": "1"])
+      let snapshot = try SmallState().snapshot(progress)
+      var draft = try CheckpointCoding.draft(snapshot, description: ["program_version": "1"])
       for key in keys { draft.metadata[key] = nil }
-      let path = try withExtendedLifetime(small) {
+      let path = try withExtendedLifetime(snapshot) {
         try CheckpointStore(folder: folder.path, keepLast: 1).save(draft, step: 6)
       }
       return try CheckpointCoding.progress(of: Checkpoint(path: path))
@@ -73,5 +72,12 @@ struct SmallState {
     prototypes.restore(sums: (0..<18).map { Double($0) / 3 }, counts: [3, 0, 5])
     state = ModelState(
       model: model, parameters: parameters, prototypes: prototypes, optimizer: optimizer)
+  }
+
+  /// A copy of the state as it is now.
+  func snapshot(_ progress: TrainingProgress) throws -> StateSnapshot {
+    let snapshot = StateSnapshot(of: state.model)
+    try state.copy(to: snapshot, progress)
+    return snapshot
   }
 }

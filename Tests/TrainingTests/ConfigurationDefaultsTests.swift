@@ -58,6 +58,7 @@ struct ConfigurationDefaultsTests {
       keepLast: 3
       level: 3
       stallSeconds: 900
+      ifSaveFails: stop
 
     """
 

@@ -15,30 +15,45 @@ struct StoppingTests {
     let expected = try rig.traces("whole", lastStep: 12)
     #expect(expected.metrics.count == 12 + 2 + 1)
     var steps: Set<Int> = []
-    for poll in 1...whole.polls {
-      let output = "stop\(poll)"
-      let first = try rig.train(output, ranks: 1 + poll % 2, stoppingAtPoll: poll)
-      #expect(!first.isFinished, "look \(poll)")
-      #expect(try rig.temporaryFiles(output).isEmpty)
-      steps.insert(first.step)
-      let second = try rig.train(output, ranks: [1, 2, 4][poll % 3])
-      #expect(second.isFinished)
-      #expect(try rig.traces(output, lastStep: 12) == expected, "look \(poll)")
-      try FileSystem.removeTree(rig.folder.path(output))
+    for ranks in [1, 2] {
+      let polls = try rig.train("whole\(ranks)", ranks: ranks).polls
+      for poll in 1...polls {
+        let output = "stop\(ranks).\(poll)"
+        let first = try rig.train(output, ranks: ranks, stoppingAtPoll: poll)
+        #expect(!first.isFinished, "look \(poll)")
+        #expect(try rig.temporaryFiles(output).isEmpty)
+        steps.insert(first.step)
+        let second = try rig.train(output, ranks: [1, 2, 4][poll % 3])
+        #expect(second.isFinished)
+        let traces = try rig.traces(output, lastStep: 12)
+        #expect(traces == expected, "look \(poll) of \(polls)")
+        try FileSystem.removeTree(rig.folder.path(output))
+      }
     }
     #expect(steps == Set(0...12))
   }
 
-  @Test("Stopped again and again after one step each, a run comes to the same end")
-  func everyStep() throws {
+  @Test("Stopped again and again, a run comes to the same end")
+  func again() throws {
     let rig = try TrainingRig()
     try #require(try rig.train("whole").isFinished)
-    for _ in 0..<12 {
-      // One look before the step and one after it; more if the validation is made up.
-      _ = try rig.train("often", stoppingAtPoll: 2)
-    }
+    // Long enough for a validation, which is not gone on with but begun anew.
+    var count = 0
+    while try !rig.train("often", stoppingAtPoll: 5).isFinished { count += 1 }
+    #expect(count >= 4)
+    let (often, whole) = try (rig.traces("often", lastStep: 12), rig.traces("whole", lastStep: 12))
+    #expect(often == whole)
+  }
+
+  @Test("Stopped in the same validation again and again, a run does it once in the end")
+  func sameValidation() throws {
+    let rig = try TrainingRig()
+    try #require(try rig.train("whole").isFinished)
+    #expect(try rig.train("often", stoppingAtPoll: 8).step == 6)
+    for _ in 0..<3 { #expect(try rig.train("often", stoppingAtPoll: 2).step == 6) }
     try #require(try rig.train("often").isFinished)
-    #expect(try rig.traces("often", lastStep: 12) == rig.traces("whole", lastStep: 12))
+    let (often, whole) = try (rig.traces("often", lastStep: 12), rig.traces("whole", lastStep: 12))
+    #expect(often == whole)
   }
 
   @Test("All ranks save the step that they agreed on when only one was asked")

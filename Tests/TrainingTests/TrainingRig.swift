@@ -33,69 +33,93 @@ struct TrainingRig {
       data: folder.path("data"))
   }
 
-  /// What came of a run, and how often it asked whether it should stop.
-  struct Ending {
-    let isFinished: Bool
-    let step: Int
-    let polls: Int
-  }
-
   /// Trains into a folder of its own, from the beginning or from its newest checkpoint.
   ///
   /// - Parameters:
   ///   - output: the name of the run folder.
   ///   - ranks: how many.
   ///   - lastPoll: the last rank is asked to stop when it looks for the so-manieth time.
-  ///   - body: what is done with each rank's trainer; by default it runs.
+  ///   - faults: what goes wrong on the way.
+  ///   - atPoll: called with the number of every look of the last rank, which comes between tasks
+  ///     and between groups of dialogues that are scored.
   func train(
     _ output: String, ranks: Int = 1, stoppingAtPoll lastPoll: Int = .max,
-    _ body: @escaping @Sendable (Trainer) throws -> RunEnding = { try $0.run() }
+    faults: [Fault] = [],
+    atPoll: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws -> Ending {
     let path = folder.path(output)
     let configuration = configuration
     let endings = try LoopbackCollective.run(ranks: ranks) { collective in
-      let polls = Polls(collective.rank == ranks - 1 ? lastPoll : .max)
-      let team = Self.team(collective, polls)
+      let polls = Polls(collective.rank == ranks - 1 ? (lastPoll, atPoll) : (.max, { _ in }))
+      let lines = Lines()
+      let team = Self.team(collective, polls, lines, faults)
       let data = try #require(try LoadedData(configuration))
       let request = TrainRequest(output: path, resume: .auto, logsSamples: true)
       let session = try TrainingSession(request, configuration, data, team)
-      if case .finished = session.start { return Ending(isFinished: true, step: 0, polls: 0) }
+      if case .finished = session.start { return Ending(isFinished: true) }
       let trainer = try Trainer(
         team: team, configuration: configuration.configuration, data: data,
         recorder: session.recorder, groupLimit: nil)
       if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
-      let ending = try body(trainer)
+      let ending = try trainer.run()
       let isFinished = if case .finished = ending { true } else { false }
-      return Ending(isFinished: isFinished, step: trainer.progress.step, polls: polls.count)
+      return Ending(
+        isFinished: isFinished, step: trainer.progress.step, polls: polls.count, log: lines.text)
     }
-    return try #require(endings.last)
+    var ending = endings[ranks - 1]
+    ending.log = endings[0].log
+    return ending
   }
 
-  private static func team(_ collective: LoopbackCollective, _ polls: Polls) -> RankTeam {
+  /// What came of a run, how often it looked whether it should stop, and what rank 0 said.
+  struct Ending {
+    let isFinished: Bool
+    var step = 0
+    var polls = 0
+    var log = ""
+  }
+
+  private static func team(
+    _ collective: LoopbackCollective, _ polls: Polls, _ lines: Lines, _ faults: [Fault]
+  ) -> RankTeam {
     let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
-    let silent = Terminal(isInteractive: false) { _ in }
+    let terminal = Terminal(isInteractive: false) { lines.add($0) }
     let world = ParallelWorld(collective, share, [], nil, nil)
     return RankTeam(
       world: world, agreement: Agreement(world.collective),
-      log: RunLog(rank: collective.rank, terminal: silent),
-      tracker: PhaseTracker(world, faults: []), isStopRequested: { polls.next() })
+      log: RunLog(rank: collective.rank, terminal: terminal),
+      tracker: PhaseTracker(world, faults: faults), isStopRequested: { polls.next() })
   }
 
   /// Counts how often a rank looks for a request to stop, which comes at one of the looks.
   private final class Polls: Sendable {
     private let limit: Int
+    private let action: @Sendable (Int) -> Void
     private let made = Mutex(0)
 
-    init(_ limit: Int) { self.limit = limit }
+    init(_ last: (limit: Int, action: @Sendable (Int) -> Void)) {
+      (limit, action) = last
+    }
 
     var count: Int { made.withLock { $0 } }
 
     func next() -> Bool {
-      made.withLock { made in
+      let number = made.withLock { made in
         made += 1
-        return made >= limit
+        return made
       }
+      action(number)
+      return number >= limit
     }
+  }
+
+  /// What a rank has said.
+  private final class Lines: Sendable {
+    private let written = Mutex("")
+
+    var text: String { written.withLock { $0 } }
+
+    func add(_ line: String) { written.withLock { $0 += line } }
   }
 }
 

@@ -38,6 +38,10 @@ struct BenchFigures: Encodable {
   var sums: SumFigures?
   /// Milliseconds of a step cut into each of ``MicroBatchBenchmark/counts``, on one rank.
   var microBatchTimes: [Double]?
+  /// Milliseconds that a save holds up training on rank 0.
+  var saveStall = 0.0
+  /// Seconds that a save takes in the background.
+  var saveDuration = 0.0
   var peakMemoryMegabytes = 0.0
   var blasKernel = ""
 
@@ -52,6 +56,8 @@ struct BenchFigures: Encodable {
     case peakFlops = "sgemm_flop_rate"
     case sums = "sum_ms"
     case microBatchTimes = "micro_batches_ms"
+    case saveStall = "save_stall_ms"
+    case saveDuration = "save_background_s"
     case peakMemoryMegabytes = "peak_memory_mb"
     case blasKernel = "blas_kernel"
   }
@@ -88,6 +94,9 @@ struct BenchFigures: Encodable {
       }
       lines.append("a step in fixed micro-batches \(times.joined(separator: ", "))")
     }
+    lines.append(
+      "a save holds up training for \(String(fixed: saveStall, digits: 1)) ms "
+        + "and takes \(String(fixed: saveDuration, digits: 2)) s in the background")
     lines.append("peak memory \(String(fixed: peakMemoryMegabytes, digits: 0)) MB a rank")
     return lines.joined(separator: "\n") + "\n\n" + table.text
   }

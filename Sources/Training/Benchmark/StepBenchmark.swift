@@ -45,7 +45,22 @@ struct StepBenchmark {
       }
       if step >= request.warmup { times.append(span / .seconds(1)) }
     }
-    return figures(times)
+    var figures = figures(times)
+    if let save = try timeSaves() {
+      figures.saveStall = save.stallMilliseconds
+      figures.saveDuration = save.backgroundSeconds
+    }
+    return figures
+  }
+
+  private func timeSaves() throws -> SaveBenchmark.Figures? {
+    let gradients = engine.gradients
+    let state = ModelState(
+      model: gradients.model, parameters: gradients.parameters, prototypes: gradients.prototypes,
+      optimizer: engine.optimizer)
+    return try SaveBenchmark.run(state, team: team) {
+      _ = try engine.run(batches[0], of: split, step: 0, rateFactor: 1)
+    }
   }
 
   /// What fixed micro-batches cost; nil with several ranks, which share them.

@@ -56,6 +56,17 @@ public struct CheckpointOptions: ConfigurationSection {
   /// The seconds for which a checkpoint may stand still in the storage before the job is ended.
   public var stallSeconds = 900
 
+  /// What becomes of the run when a checkpoint cannot be written.
+  public var ifSaveFails = FailurePolicy.stop
+
+  /// What becomes of a run when a checkpoint cannot be written; the last one must be.
+  public enum FailurePolicy: String, CaseIterable, Sendable {
+    /// The run ends.
+    case stop
+    /// The run goes on with a warning and tries again when the next checkpoint is due.
+    case `continue`
+  }
+
   /// The section with its defaults.
   public init() {}
 
@@ -64,5 +75,8 @@ public struct CheckpointOptions: ConfigurationSection {
     key("keepLast", \.keepLast, .atLeast(1), changesResult: false),
     key("level", \.level, .within(1...19), changesResult: false),
     key("stallSeconds", \.stallSeconds, .within(1...1_000_000), changesResult: false),
+    key("ifSaveFails", \.ifSaveFails, changesResult: false),
   ]
 }
+
+extension CheckpointOptions.FailurePolicy: ConfigurationWord {}

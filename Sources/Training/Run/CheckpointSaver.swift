@@ -2,103 +2,127 @@ import Checkpointing
 import Logging
 import TensorCore
 
-/// Writes the checkpoints of a run and reads them back; rank 0 alone has one.
+/// Writes the checkpoints of a run while training goes on; rank 0 alone has one.
+///
+/// A save is ``prepare(for:)``, a copy of the state into the snapshot that it returns, and
+/// ``start(_:isUrgent:)``; a thread then compresses, writes and verifies the copy. What fails there
+/// is thrown by the next ``checkFailure()``, ``prepare(for:)`` or ``finish()``.
 final class CheckpointSaver {
+  /// Makes durable what a checkpoint covers and what is written elsewhere.
+  typealias Synchronization = @Sendable () throws -> Void
+
+  let store: CheckpointStore
+  let log: RunLog
   private let folder: RunFolder
-  private let store: CheckpointStore
-  private let tracker: PhaseTracker
   private let description: [String: String]
-  private let log: RunLog
+  private let ifSaveFails: CheckpointOptions.FailurePolicy
+  private let work: CheckpointWork
+  private var snapshot: StateSnapshot?
+  private var synchronization: Synchronization = {}
+
+  /// Whether the snapshot holds a best state that could not be written.
+  private var isBestWaiting = false
+  /// Why the last save has failed; nil if it has not, or is not known to have.
+  private var lastFailure: (any Error)?
+
+  /// The seconds that the thread has worked.
+  var backgroundSeconds: Double { work.seconds }
+
+  /// Whether a checkpoint is being written.
+  var isBusy: Bool { work.isBusy }
 
   /// - Parameters:
   ///   - folder: open and locked.
   ///   - store: of the folder's checkpoints.
   ///   - tracker: hears of every byte that is written.
   ///   - description: metadata of every checkpoint.
+  ///   - ifSaveFails: what becomes of the run when a checkpoint cannot be written.
   ///   - log: of rank 0.
   init(
     folder: RunFolder, store: CheckpointStore, tracker: PhaseTracker,
-    description: [String: String], log: RunLog
+    description: [String: String], ifSaveFails: CheckpointOptions.FailurePolicy, log: RunLog
   ) {
     self.folder = folder
     self.store = store
-    self.tracker = tracker
     self.description = description
+    self.ifSaveFails = ifSaveFails
     self.log = log
+    work = CheckpointWork(store: store, tracker: tracker)
+    Departure.summon(work)
   }
 
-  /// Saves the state of the best epoch and of the step that was just made, as far as they are due.
+  deinit { Departure.dismiss(work) }
+
+  /// Allocates the snapshot.
   ///
-  /// The best comes first, because the step's checkpoint refers to it.
-  func save(_ due: DueSaves, _ state: ModelState, _ progress: TrainingProgress) throws {
-    try folder.confirmOwnership()
-    let draft = try CheckpointCoding.draft(state, progress, description: description)
-    let pace = tracker.pace(ofStep: progress.step)
-    try tracker.heartbeat.whileSaving {
-      if due.best { try store.saveBest(draft, pace: pace) }
-      if due.step { try store.save(draft, step: progress.step, pace: pace) }
-    }
+  /// - Parameters:
+  ///   - state: what will be saved.
+  ///   - synchronization: called on the saver's thread before a checkpoint is written.
+  func begin(_ state: ModelState, synchronizingBy synchronization: @escaping Synchronization) {
+    snapshot = StateSnapshot(of: state.model)
+    self.synchronization = synchronization
   }
 }
 
-// MARK: - Reading back
+// MARK: - Saving
 
 extension CheckpointSaver {
-  /// Whether a checkpoint is the one that this folder has of its step.
-  func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
-    FileSystem.isSame(checkpoint.path, store.path(ofStep: step))
+  /// Waits for the save before.
+  ///
+  /// A best state that could not be written is written now, before a copy takes its place.
+  ///
+  /// - Returns: where the state is to be copied; nil if this save is to be left out.
+  /// - Throws: if a save has failed and that ends the run.
+  func prepare(for due: DueSaves) throws -> StateSnapshot? {
+    try settle(work.wait())
+    try folder.confirmOwnership()
+    try folder.confirmPresence()
+    if due.best { isBestWaiting = false }
+    try writeWaitingBest()
+    return isBestWaiting ? nil : snapshot
   }
 
-  /// Sees to it that the best checkpoint of this folder belongs to the run that is resumed.
-  ///
-  /// A run that was killed may have found a better epoch after the checkpoint that it goes on from.
-  /// It comes to the same epoch again, so the file stays, and so do the scores to be beaten.
-  ///
-  /// A run that goes on in another folder brings its best epoch along where it can.
+  /// Starts to write the snapshot: the best first, because the step's checkpoint refers to it.
   ///
   /// - Parameters:
-  ///   - progress: of the checkpoint that the run goes on from.
-  ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
-  /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
-  func adoptBest(of progress: TrainingProgress, besides checkpoint: String) throws -> Bool {
-    guard let best = progress.best else { return true }
-    if let own = Self.progress(store.bestPath), own.best == best || own.step > progress.step {
-      return true
-    }
-    let other = CheckpointStore(
-      folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
-    if Self.progress(other.bestPath)?.best == best {
-      try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
-      return true
-    }
+  ///   - due: what is to be written.
+  ///   - isUrgent: whether the time counts more than the size of the file.
+  func start(_ due: DueSaves, isUrgent: Bool = false) {
+    guard let snapshot else { preconditionFailure("a save was started before begin") }
+    isBestWaiting = false
+    lastFailure = nil
+    work.start(
+      due, of: snapshot, description: description, isUrgent: isUrgent, after: synchronization)
+  }
+
+  /// Throws if a save is known to have failed and that ends the run; does not wait.
+  func checkFailure() throws { try settle(work.takeFailure()) }
+
+  /// Waits for the last save.
+  ///
+  /// - Throws: if it has failed, whatever the policy, because no other will make up for it.
+  func finish() throws {
+    try settle(work.wait())
+    try writeWaitingBest()
+    if let lastFailure { throw lastFailure }
+  }
+
+  private func writeWaitingBest() throws {
+    guard isBestWaiting else { return }
+    start(DueSaves(best: true, step: false))
+    try settle(work.wait())
+  }
+
+  /// Ends the run because of a failed save, or says that it goes on.
+  private func settle(_ failure: CheckpointWork.Failure?) throws {
+    guard let failure else { return }
+    isBestWaiting = failure.isBestMissing
+    lastFailure = failure.error
+    guard ifSaveFails == .continue else { throw failure.error }
     log.logger.warning(
       """
-      \(store.bestPath) does not hold epoch \(best.epoch), the best of the run that goes on; \
-      the best epoch is chosen anew from here.
+      the checkpoint of step \(failure.step) could not be written: \(failure.error) \
+      Training goes on, older checkpoints stay, and the next save tries again.
       """)
-    return false
-  }
-
-  private static func progress(_ path: String) -> TrainingProgress? {
-    (try? Checkpoint(path: path)).flatMap { try? CheckpointCoding.progress(of: $0) }
-  }
-
-  /// Reads the parameters of the best epoch back.
-  ///
-  /// - Returns: the epoch and its scores.
-  func restoreBest(
-    into state: ModelState, expecting expected: TrainingProgress.Best?
-  ) throws -> TrainingProgress.Best? {
-    let checkpoint = try store.best()
-    try CheckpointCoding.restore(state, from: checkpoint)
-    let best = try CheckpointCoding.progress(of: checkpoint).best
-    if let best, best != expected {
-      log.logger.warning(
-        """
-        the best epoch is \(best.epoch), which the run reached before it was interrupted; \
-        it did not come to the same scores again.
-        """)
-    }
-    return best
   }
 }

@@ -40,8 +40,14 @@ final class RunRecorder {
   /// The seconds since the recorder was made.
   var secondsElapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Starts to measure the speed.
-  func begin(epochs: Int, totalSteps: Int, startingAt step: Int) {
+  /// Makes ready for the saves of a state, and starts to measure the speed.
+  func begin(_ state: ModelState, epochs: Int, totalSteps: Int, startingAt step: Int) {
+    // The logs stay open until the last save is done, and making them durable is safe on any thread.
+    nonisolated(unsafe) let (metrics, samples) = (metrics, samples)
+    saver.begin(state) {
+      try metrics.synchronize()
+      try samples?.synchronize()
+    }
     meter = ProgressMeter(epochs: epochs, steps: totalSteps)
     lastStep = .now
     if step > 0 { log.logger.info("going on after step \(step) of \(totalSteps)") }

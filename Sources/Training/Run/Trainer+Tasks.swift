@@ -47,11 +47,18 @@ extension Trainer {
     }
   }
 
-  /// Writes the checkpoints that are due.
-  func save(_ due: DueSaves) throws {
+  /// Copies the state and starts to write the checkpoints that are due.
+  ///
+  /// - Parameters:
+  ///   - due: what is to be written.
+  ///   - isUrgent: whether the time counts more than the size of the file.
+  func save(_ due: DueSaves, isUrgent: Bool = false) throws {
     try team.tracker.enter(.save)
+    var snapshot: StateSnapshot?
+    alone { snapshot = try recorder?.saver.prepare(for: due) }
+    try state.copy(to: snapshot, progress)
     alone {
-      try recorder?.saver.save(due, state, progress)
+      if snapshot != nil { recorder?.saver.start(due, isUrgent: isUrgent) }
       recorder?.skipTime()
     }
     isBestUnsaved = false
@@ -90,9 +97,10 @@ extension Trainer {
       model: state.model, parameters: state.parameters, prototypes: state.prototypes,
       optimizer: nil)
     let best = try team.onFirst("reading the best checkpoint") {
-      try recorder?.saver.restoreBest(into: bestState, expecting: progress.best)
+      try recorder?.saver.finish()
+      return try recorder?.saver.restoreBest(into: bestState, expecting: progress.best)
     }
-    progress.best = try team.shared(best ?? progress.best)
+    progress.best = try team.shared((best ?? nil) ?? progress.best)
     try bestState.broadcast(over: team.collective)
   }
 }

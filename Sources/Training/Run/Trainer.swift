@@ -91,7 +91,7 @@ final class Trainer {
   func run() throws -> RunEnding {
     warnAboutWarmup()
     recorder?.begin(
-      epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
+      state, epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
       startingAt: progress.step)
     while try agreeToGoOn() {
       switch course.next(
@@ -147,14 +147,18 @@ extension Trainer {
 
   private func throwTrouble() throws {
     if let trouble { throw trouble }
+    try recorder?.saver.checkFailure()
   }
 
   /// Saves the last step, unless it is saved, and gives the run folder free; collective.
   private func saveBeforeStopping() throws {
     let due = DueSaves(
       best: isBestUnsaved, step: progress.step > 0 && progress != savedProgress)
-    if due.best || due.step { try save(due) }
-    alone { try recorder?.close() }
+    if due.best || due.step { try save(due, isUrgent: true) }
+    alone {
+      try recorder?.saver.finish()
+      try recorder?.close()
+    }
     try team.together("saving the last step", throwTrouble)
   }
 }

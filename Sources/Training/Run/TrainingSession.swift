@@ -62,7 +62,8 @@ struct TrainingSession {
         let saver = CheckpointSaver(
           folder: folder, store: store, tracker: team.tracker,
           description: try RunDescription.metadata(
-            configuration, dataset: data.dataset, digest: data.digest), log: log)
+            configuration, dataset: data.dataset, digest: data.digest),
+          ifSaveFails: configuration.checkpoint.ifSaveFails, log: log)
         recorder = try RunRecorder(
           name: resolved.name, folder: folder, saver: saver, log: log,
           resumingAt: try checkpoint.map(CheckpointCoding.progress),

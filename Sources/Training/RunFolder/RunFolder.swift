@@ -63,6 +63,11 @@ public final class RunFolder {
   /// - Throws: `TrainingError`.
   public func confirmOwnership() throws(TrainingError) { try lock.confirm() }
 
+  /// Checks that the folder is where it was, with its lock in it.
+  ///
+  /// - Throws: `TrainingError`; what is written to open files of a removed folder is lost.
+  public func confirmPresence() throws(TrainingError) { try lock.confirmPresence() }
+
   /// Gives the folder free for other jobs; an object that goes away does so too.
   ///
   /// - Throws: `FileError`.

@@ -65,6 +65,16 @@ public final class RunLock: Sendable {
       cure: "Let that job run, or stop it and start this one again with --resume auto.")
   }
 
+  /// Checks that the lock has not been removed, as it is with the whole folder.
+  ///
+  /// - Throws: `TrainingError`.
+  func confirmPresence() throws(TrainingError) {
+    guard !FileSystem.exists(path) else { return }
+    throw TrainingError(
+      kind: .folderGone, place: path, reason: "the run folder was removed or its lock was",
+      cure: "Bring the folder back, or begin a new run; start it with --resume auto.")
+  }
+
   /// Gives the folder free if it is this job's; a second call does nothing.
   ///
   /// - Throws: `FileError` if the lock cannot be removed.

@@ -30,52 +30,55 @@ enum CheckpointCoding {
 // MARK: - Writing
 
 extension CheckpointCoding {
-  /// A checkpoint of the run as it stands; the state must not change until it is written.
+  /// A checkpoint of a run; the snapshot must not change until it is written.
   ///
   /// - Parameters:
-  ///   - state: with an optimizer.
-  ///   - progress: how far the run has come.
+  ///   - snapshot: the state and how far the run has come.
   ///   - description: metadata that do not change during the run.
   static func draft(
-    _ state: ModelState, _ progress: TrainingProgress, description: [String: String]
+    _ snapshot: StateSnapshot, description: [String: String]
   ) throws -> CheckpointDraft {
     var draft = CheckpointDraft()
     draft.metadata = description
+    try addProgress(snapshot.progress, to: &draft)
+    draft.set(Key.updates, integer: snapshot.updateCount)
+    add(snapshot.parameters, "", snapshot, to: &draft)
+    add(snapshot.firstMoment, firstMoment, snapshot, to: &draft)
+    add(snapshot.secondMoment, secondMoment, snapshot, to: &draft)
+    addPrototypes(snapshot, to: &draft)
+    return draft
+  }
+
+  private static func addProgress(
+    _ progress: TrainingProgress, to draft: inout CheckpointDraft
+  ) throws {
     draft.set(Key.step, integer: progress.step)
     draft.set(Key.epoch, integer: progress.epoch)
     draft.set(Key.cursor, integer: progress.cursor)
     draft.set(Key.stale, integer: progress.epochsWithoutImprovement)
     if let step = progress.validatedStep { draft.set(Key.validatedStep, integer: step) }
-    if let best = progress.best {
-      draft.set(Key.bestEpoch, integer: best.epoch)
-      draft.set(Key.best, text: try JSONText.document(best.validation))
-    }
-    add(state.parameters.values, "", state, to: &draft)
-    addPrototypes(state, to: &draft)
-    if let optimizer = state.optimizer {
-      draft.set(Key.updates, integer: optimizer.updateCount)
-      add(optimizer.firstMoment, firstMoment, state, to: &draft)
-      add(optimizer.secondMoment, secondMoment, state, to: &draft)
-    }
-    return draft
+    guard let best = progress.best else { return }
+    draft.set(Key.bestEpoch, integer: best.epoch)
+    draft.set(Key.best, text: try JSONText.document(best.validation))
   }
 
   private static func add(
-    _ buffer: FloatBuffer, _ prefix: String, _ state: ModelState, to draft: inout CheckpointDraft
+    _ buffer: FloatBuffer, _ prefix: String, _ snapshot: StateSnapshot,
+    to draft: inout CheckpointDraft
   ) {
-    for parameter in state.model.layout.parameters {
+    for parameter in snapshot.model.layout.parameters {
       let values = UnsafeBufferPointer(rebasing: buffer.elements[parameter.range])
       draft.add(prefix + parameter.name, values, shape: parameter.shape)
     }
   }
 
-  private static func addPrototypes(_ state: ModelState, to draft: inout CheckpointDraft) {
-    guard state.model.options.hasPrototypes else { return }
-    let shape = [state.prototypes.emotionCount, state.prototypes.width]
-    draft.add(
-      prototypes, UnsafeBufferPointer(state.prototypes.prototypes.elements), shape: shape)
-    draft.add(prototypeSums, state.prototypes.sums, shape: shape)
-    draft.add(counts, state.prototypes.counts, shape: [state.prototypes.emotionCount])
+  private static func addPrototypes(_ snapshot: StateSnapshot, to draft: inout CheckpointDraft) {
+    let options = snapshot.model.options
+    guard options.hasPrototypes else { return }
+    let shape = [options.emotionCount, options.alignmentWidth]
+    draft.add(prototypes, UnsafeBufferPointer(snapshot.prototypes.elements), shape: shape)
+    draft.add(prototypeSums, snapshot.sums, shape: shape)
+    draft.add(counts, snapshot.counts, shape: [options.emotionCount])
   }
 }
 

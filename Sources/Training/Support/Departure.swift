@@ -71,7 +71,8 @@ public enum Departure {
   static func callWitnesses(_ message: String, patience: Double = patience) {
     let isDone = DispatchSemaphore(value: 0)
     DispatchQueue.global().async {
-      for witness in witnesses.withLock({ $0 }) { witness.programEnds(with: message) }
+      // Who came last relies on those before: a folder is given free when all else is done.
+      for witness in witnesses.withLock({ $0 }).reversed() { witness.programEnds(with: message) }
       isDone.signal()
     }
     _ = isDone.wait(timeout: .now() + patience)

@@ -81,7 +81,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
   private static func status(of kind: TrainingError.Kind) -> ExitStatus {
     switch kind {
     case .usage: .usage
-    case .folderInUse: .storage
+    case .folderInUse, .folderGone: .storage
     case .stopped: .stopped
     case .disagreement: .disagreement
     case .notFinite: .notFinite

@@ -6,6 +6,8 @@ public struct TrainingError: Error, Sendable, Equatable, CustomStringConvertible
     case usage
     /// Another job uses the run folder.
     case folderInUse
+    /// The run folder has disappeared.
+    case folderGone
     /// The run was asked to stop and has saved a checkpoint.
     case stopped
     /// The ranks differ in program, configuration, data or parameters.

@@ -1,0 +1,68 @@
+import Checkpointing
+import Logging
+import TensorCore
+
+// How the best checkpoint comes and goes when a run is resumed and when it ends.
+
+extension CheckpointSaver {
+  /// Whether a checkpoint is the one that this folder has of its step.
+  func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
+    FileSystem.isSame(checkpoint.path, store.path(ofStep: step))
+  }
+
+  /// Sees to it that the best checkpoint of this folder belongs to the run that is resumed.
+  ///
+  /// A run that was killed may have found a better epoch after the checkpoint that it goes on from.
+  /// It comes to the same epoch again, so the file stays, and so do the scores to be beaten.
+  ///
+  /// A run that goes on in another folder brings its best epoch along where it can.
+  ///
+  /// - Parameters:
+  ///   - progress: of the checkpoint that the run goes on from.
+  ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
+  /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
+  func adoptBest(of progress: TrainingProgress, besides checkpoint: String) throws -> Bool {
+    guard let best = progress.best else { return true }
+    if let own = Self.progress(store.bestPath), own.best == best || own.step > progress.step {
+      return true
+    }
+    let other = CheckpointStore(
+      folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
+    if Self.progress(other.bestPath)?.best == best {
+      try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
+      return true
+    }
+    log.logger.warning(
+      """
+      \(store.bestPath) does not hold epoch \(best.epoch), the best of the run that goes on; \
+      the best epoch is chosen anew from here.
+      """)
+    return false
+  }
+
+  private static func progress(_ path: String) -> TrainingProgress? {
+    (try? Checkpoint(path: path)).flatMap { try? CheckpointCoding.progress(of: $0) }
+  }
+
+  /// Reads the parameters of the best epoch back.
+  ///
+  /// - Parameters:
+  ///   - state: takes the parameters.
+  ///   - expected: the best epoch as this process knows it.
+  /// - Returns: the epoch of the file and its scores.
+  func restoreBest(
+    into state: ModelState, expecting expected: TrainingProgress.Best?
+  ) throws -> TrainingProgress.Best? {
+    let checkpoint = try store.best()
+    try CheckpointCoding.restore(state, from: checkpoint)
+    let best = try CheckpointCoding.progress(of: checkpoint).best
+    if let best, best != expected {
+      log.logger.warning(
+        """
+        the best epoch is \(best.epoch), which the run reached before it was interrupted; \
+        it did not come to the same scores again.
+        """)
+    }
+    return best
+  }
+}

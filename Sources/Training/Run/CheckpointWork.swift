@@ -1,0 +1,83 @@
+import Checkpointing
+import Dispatch
+import TensorCore
+
+/// The thread that writes checkpoints, one save at a time.
+final class CheckpointWork: Sendable {
+  /// A save that could not be done.
+  struct Failure: Error {
+    /// The step that was to be saved.
+    let step: Int
+    /// Whether the best checkpoint was due and is not written.
+    let isBestMissing: Bool
+    /// Why.
+    let error: any Error
+  }
+
+  private let store: CheckpointStore
+  private let tracker: PhaseTracker
+  private let work = BackgroundWork(name: "checkpoints")
+
+  /// - Parameters:
+  ///   - store: where the checkpoints go.
+  ///   - tracker: hears of every byte that is written.
+  init(store: CheckpointStore, tracker: PhaseTracker) {
+    self.store = store
+    self.tracker = tracker
+  }
+
+  /// The seconds that the thread has worked.
+  var seconds: Double { work.seconds }
+
+  /// Whether a checkpoint is being written.
+  var isBusy: Bool { work.isBusy }
+
+  /// Starts to write what is due; the save before must have been waited for.
+  ///
+  /// - Parameters:
+  ///   - due: what is to be written; the best comes first.
+  ///   - snapshot: must not change until the save is done.
+  ///   - description: metadata that do not change during the run.
+  ///   - isUrgent: whether the time counts more than the size of the file.
+  ///   - synchronize: called before anything is written.
+  func start(
+    _ due: DueSaves, of snapshot: StateSnapshot, description: [String: String], isUrgent: Bool,
+    after synchronize: @escaping CheckpointSaver.Synchronization
+  ) {
+    let (step, level) = (snapshot.progress.step, isUrgent ? CheckpointStore.urgentLevel : nil)
+    work.start { [store, tracker] in
+      var isBestMissing = due.best
+      let pace = tracker.pace(ofStep: step)
+      do {
+        try tracker.heartbeat.whileSaving {
+          let draft = try CheckpointCoding.draft(snapshot, description: description)
+          try synchronize()
+          if due.best { try store.saveBest(draft, level: level, pace: pace) }
+          isBestMissing = false
+          if due.step { try store.save(draft, step: step, level: level, pace: pace) }
+        }
+      } catch {
+        throw Failure(step: step, isBestMissing: isBestMissing, error: error)
+      }
+    }
+  }
+
+  /// The failure of a save that has ended by now, once; does not wait.
+  func takeFailure() -> Failure? { work.takeFailure() as? Failure }
+
+  /// Waits until nothing is written any more.
+  ///
+  /// - Returns: the failure, if nobody has taken it yet.
+  func wait() -> Failure? { work.wait() as? Failure }
+}
+
+extension CheckpointWork: DepartureWitness {
+  /// The seconds that a save is given to come to its end when an error ends the program.
+  private static let patience = 1.0
+
+  func programEnds(with message: String) {
+    _ = work.wait(atMost: Self.patience)
+    // What is not complete by now never will be.
+    _ = try? store.prepare()
+  }
+}

@@ -1,0 +1,205 @@
+import DFERCModel
+import Dispatch
+import Glibc
+import Logging
+import Synchronization
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Checkpointing
+@testable import DataParallel
+@testable import Training
+
+@Suite("Saving in the background", .timeLimit(.minutes(2)))
+struct CheckpointSaverTests {
+  /// A saver in a folder of its own, with what it said.
+  private final class Rig {
+    let folder: TemporaryFolder
+    let run: RunFolder
+    let saver: CheckpointSaver
+    let small = SmallState()
+    private let lines = Lines()
+
+    private final class Lines: Sendable {
+      let text = Mutex("")
+    }
+
+    var warnings: Int { lines.text.withLock { $0.components(separatedBy: "warning: ").count - 1 } }
+
+    init(
+      _ ifSaveFails: CheckpointOptions.FailurePolicy = .stop,
+      afterOperation: @escaping @Sendable (CheckpointStore.Operation) throws -> Void = { _ in }
+    ) throws {
+      folder = try TemporaryFolder()
+      run = try RunFolder(path: folder.path("run"))
+      let terminal = Terminal(isInteractive: false) { [lines] text in
+        lines.text.withLock { $0 += text }
+      }
+      saver = CheckpointSaver(
+        folder: run,
+        store: CheckpointStore(
+          folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation),
+        tracker: PhaseTracker(.alone, faults: []), description: [:], ifSaveFails: ifSaveFails, log: RunLog(rank: 0, terminal: terminal))
+      saver.begin(small.state) {}
+    }
+
+    func save(best: Bool = false, step: Int) throws {
+      var progress = TrainingProgress()
+      progress.step = step
+      let due = DueSaves(best: best, step: !best)
+      guard let snapshot = try saver.prepare(for: due) else { return }
+      try small.state.copy(to: snapshot, progress)
+      saver.start(due)
+    }
+
+    /// Changes every value of the state.
+    func train() {
+      let optimizer = small.state.optimizer
+      for buffer in [
+        small.state.parameters.values, optimizer?.firstMoment, optimizer?.secondMoment,
+      ].compactMap(\.self) {
+        for index in buffer.elements.indices { buffer.elements[index] += 1 }
+      }
+      let prototypes = small.state.prototypes
+      prototypes.restore(
+        sums: prototypes.sums.map { $0 + 1 }, counts: prototypes.counts.map { $0 + 1 })
+    }
+
+    /// The hash that the state has in a checkpoint.
+    func hash() throws -> String {
+      let store = CheckpointStore(folder: folder.path("now"), keepLast: 1)
+      let snapshot = try small.snapshot(TrainingProgress())
+      let draft = try CheckpointCoding.draft(snapshot, description: [:])
+      return try withExtendedLifetime(snapshot) {
+        try Checkpoint(path: store.save(draft, step: 0)).text("sha256")
+      }
+    }
+
+    func hash(ofStep step: Int) throws -> String {
+      try Checkpoint(path: saver.store.path(ofStep: step)).text("sha256")
+    }
+
+    func hashOfBest() throws -> String { try saver.store.best().text("sha256") }
+
+    var temporaryFiles: [String] {
+      get throws {
+        try (FileSystem.list(run.path) + FileSystem.list(saver.store.stepFolder))
+          .filter { $0.hasSuffix(".tmp") }
+      }
+    }
+  }
+
+  private static let full = FileError(path: "x", operation: "write", code: ENOSPC, isOutput: true)
+
+  @Test("Values that change right after the call do not reach the file")
+  func copies() throws {
+    let gate = DispatchSemaphore(value: 0)
+    let rig = try Rig { operation in if operation == .opened { gate.wait() } }
+    let expected = try rig.hash()
+    try rig.save(step: 1)
+    rig.train()
+    #expect(try rig.hash() != expected)
+    gate.signal()
+    try rig.saver.finish()
+    #expect(try rig.hash(ofStep: 1) == expected)
+  }
+
+  @Test("A save waits for the one before, and training for neither")
+  func waits() throws {
+    let gate = DispatchSemaphore(value: 0)
+    let rig = try Rig { operation in if operation == .opened { gate.wait() } }
+    try rig.save(step: 1)
+    #expect(rig.saver.isBusy)
+    #expect(try rig.saver.store.steps().isEmpty)
+    try rig.saver.checkFailure()
+    DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { gate.signal() }
+    rig.train()
+    let second = try rig.hash()
+    try rig.save(step: 2)  // returns only when the first is done
+    #expect(try rig.saver.store.steps() == [1])
+    gate.signal()
+    try rig.saver.finish()
+    #expect(try rig.hash(ofStep: 2) == second)
+    #expect(try rig.hash(ofStep: 1) != second)
+  }
+
+  @Test("With `stop` a failed save is thrown at the next look, and nothing half written stays")
+  func stops() throws {
+    let fails = Mutex(false)
+    let rig = try Rig { operation in
+      if operation == .written, fails.withLock({ $0 }) { throw Self.full }
+    }
+    try rig.save(step: 1)
+    try rig.saver.finish()
+    fails.withLock { $0 = true }
+    try rig.save(step: 2)
+    while rig.saver.isBusy { usleep(1000) }
+    #expect { try rig.saver.checkFailure() } throws: { ExitStatus($0) == .storage }
+    #expect(try rig.saver.store.steps() == [1])
+    #expect(try rig.temporaryFiles.isEmpty)
+  }
+
+  @Test("With `continue` a failed save is a warning, and the next one makes up for it")
+  func goesOn() throws {
+    let failures = Mutex(0)
+    let rig = try Rig(.continue) { operation in
+      if operation == .written, failures.withLock({ $0 > 0 }) { throw Self.full }
+    }
+    try rig.save(step: 1)
+    _ = try rig.saver.prepare(for: DueSaves(best: false, step: true))
+    failures.withLock { $0 = 1 }
+    try rig.save(step: 2)
+    while rig.saver.isBusy { usleep(1000) }
+    try rig.saver.checkFailure()
+    #expect(rig.warnings == 1)
+    failures.withLock { $0 = 0 }
+    try rig.save(step: 3)
+    try rig.saver.finish()
+    #expect(try rig.saver.store.steps() == [1, 3] && rig.warnings == 1)
+    failures.withLock { $0 = 1 }
+    try rig.save(step: 4)
+    #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
+    #expect(try rig.saver.store.steps() == [1, 3])
+    #expect(try rig.temporaryFiles.isEmpty)
+  }
+
+  @Test("A best state that could not be written is not lost: its copy waits for the next save")
+  func best() throws {
+    let isFull = Mutex(true)
+    let rig = try Rig(.continue) { operation in
+      if operation == .written, isFull.withLock({ $0 }) { throw Self.full }
+    }
+    let best = try rig.hash()
+    try rig.save(best: true, step: 1)
+    rig.train()
+    try rig.save(step: 2)  // the best could not be written again, so its copy stays
+    rig.train()
+    #expect(throws: CheckpointError.self) { try rig.saver.finish() }
+    isFull.withLock { $0 = false }
+    let last = try rig.hash()
+    try rig.save(step: 3)
+    try rig.saver.finish()
+    #expect(try rig.hashOfBest() == best)
+    #expect(try rig.hash(ofStep: 3) == last)
+    #expect(try rig.saver.store.steps() == [3])
+  }
+
+  @Test("A run folder that was removed ends the run")
+  func folderGone() throws {
+    let rig = try Rig(.continue)
+    try rig.save(step: 1)
+    try rig.saver.finish()
+    try FileSystem.removeTree(rig.run.path)
+    #expect { try rig.save(step: 2) } throws: { ExitStatus($0) == .storage }
+    #expect(!FileSystem.exists(rig.run.path))
+  }
+}
+
+extension ParallelWorld {
+  /// A world of one rank without a launcher.
+  static var alone: ParallelWorld {
+    let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
+    return ParallelWorld(SoloCollective(), share, [], nil, nil)
+  }
+}
