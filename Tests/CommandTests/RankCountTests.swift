@@ -44,20 +44,55 @@ struct RankCountTests {
 
   @Test("With micro-batches fixed, a run ends with the same bits at np 1, 2, 4, 8 and any threads")
   func fixedMicroBatches() throws {
-    var digests: Set<String> = []
     for ranks in [1, 2, 4, 8] {
       let output = "np\(ranks)"
       let run = try small.train(
         output, ["--set", "train.microBatches=8", "--threads", "\(1 + ranks % 3)"], ranks: ranks)
       try #require(run.status == 0, "\(run.errors)")
+      try expectSameEnd(output, as: "np1")
+    }
+  }
+
+  @Test("A sharded optimizer changes no bit, and a checkpoint does not show it", arguments: [2, 3])
+  func sharded(ranks: Int) throws {
+    let fixed = ["--set", "train.microBatches=4"]
+    let whole = try small.train("whole", fixed, ranks: ranks)
+    try #require(whole.status == 0, "\(whole.errors)")
+    // More elements than a block of 4096, so that every rank has a shard; it dies on the way.
+    let sharded = fixed + ["--set", "optimizer.sharded=true"]
+    let killed = try small.train(
+      "sharded", sharded + ["--inject-fault", "kill@backward,rank=1,step=11"], ranks: ranks)
+    #expect(killed.status != 0)
+    let resumed = try small.train("sharded", sharded + ["--resume", "auto"], ranks: ranks)
+    try #require(resumed.status == 0, "\(resumed.errors)")
+    try expectSameEnd("sharded", as: "whole")
+  }
+
+  @Test("More ranks than micro-batches, and ranks that do not divide them")
+  func oddShares() throws {
+    let fixed = ["--set", "train.microBatches=4"]
+    for ranks in [1, 8, 3] {
+      let run = try small.train("np\(ranks)", fixed, ranks: ranks)
+      try #require(run.status == 0, "\(run.errors)")
+    }
+    try expectSameEnd("np8", as: "np1")
+    #expect(try small.metrics("np3").count == small.metrics("np1").count)
+  }
+
+  /// Expects the last checkpoints of two runs to hold the same tensors, and the same metrics.
+  private func expectSameEnd(
+    _ output: String, as other: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let digests = try [output, other].map { name in
       let inspected = try Program(
         "checkpoint", "inspect",
-        small.folder.path("\(output)/checkpoints/step-00000018.safetensors.zst"))
-      let digest = inspected.output.split(separator: "\n").first { $0.contains("sha256: ") }
-      digests.insert(String(digest ?? "none at np \(ranks)"))
-      #expect(try small.metrics(output) == small.metrics("np1"))
+        small.folder.path("\(name)/checkpoints/step-00000018.safetensors.zst"))
+      return try #require(inspected.output.split(separator: "\n").first { $0.contains("sha256: ") })
     }
-    #expect(digests.count == 1, "\(digests)")
+    #expect(digests[0] == digests[1], "\(output)", sourceLocation: sourceLocation)
+    #expect(
+      try small.metrics(output) == small.metrics(other), "\(output)",
+      sourceLocation: sourceLocation)
   }
 
   @Test("evaluate and predict print the same at every rank count")

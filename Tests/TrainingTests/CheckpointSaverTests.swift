@@ -40,7 +40,8 @@ struct CheckpointSaverTests {
         folder: run,
         store: CheckpointStore(
           folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation),
-        tracker: PhaseTracker(.alone, faults: []), description: [:], ifSaveFails: ifSaveFails, log: RunLog(rank: 0, terminal: terminal))
+        tracker: PhaseTracker(.alone, faults: []), description: [:], ifSaveFails: ifSaveFails,
+        log: RunLog(rank: 0, terminal: terminal))
       saver.begin(small.state) {}
     }
 

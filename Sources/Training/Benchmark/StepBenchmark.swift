@@ -57,7 +57,7 @@ struct StepBenchmark {
     let gradients = engine.gradients
     let state = ModelState(
       model: gradients.model, parameters: gradients.parameters, prototypes: gradients.prototypes,
-      optimizer: engine.optimizer)
+      optimizer: engine.optimizer, shards: MomentShards(gradients))
     return try SaveBenchmark.run(state, team: team) {
       _ = try engine.run(batches[0], of: split, step: 0, rateFactor: 1)
     }

@@ -30,6 +30,7 @@ extension Trainer {
     if course.isAtEpochEnd(progress), progress.isValidated { progress.finishEpoch() }
     schedule = makeSchedule()
     try state.broadcast(over: team.collective)
+    try state.restoreShards(from: checkpoint, team)
   }
 
   /// The learning rate from the first step to the last that is planned.

@@ -81,7 +81,7 @@ final class Trainer {
       isStopRequested: team.isStopRequested)
     state = ModelState(
       model: model, parameters: gradients.parameters, prototypes: gradients.prototypes,
-      optimizer: engine.optimizer)
+      optimizer: engine.optimizer, shards: MomentShards(gradients))
     replicaCheck = ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps)
     schedule = makeSchedule()
   }

@@ -85,27 +85,40 @@ extension CheckpointCoding {
 // MARK: - Reading
 
 extension CheckpointCoding {
-  /// Copies a checkpoint's tensors into the state of a model of the same shapes.
+  /// Copies a checkpoint's tensors, but for moments that are sharded, into the state of a model of
+  /// the same shapes.
   ///
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first tensor that is absent or has
   ///   another shape.
   static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws {
-    try copy(state.parameters.values, "", state, from: checkpoint)
+    try copy(state.parameters.values, "", state.model, from: checkpoint)
     if state.model.options.hasPrototypes,
       let seen = try checkpoint.tensors.prototypeState(state.prototypes)
     {
       state.prototypes.restore(sums: seen.sums, counts: seen.counts)
     }
     guard let optimizer = state.optimizer else { return }
-    try copy(optimizer.firstMoment, firstMoment, state, from: checkpoint)
-    try copy(optimizer.secondMoment, secondMoment, state, from: checkpoint)
     optimizer.updateCount = try checkpoint.count(Key.updates)
+    guard state.shards == nil else { return }
+    try copy(optimizer.firstMoment, firstMoment, state.model, from: checkpoint)
+    try copy(optimizer.secondMoment, secondMoment, state.model, from: checkpoint)
+  }
+
+  /// All of one of the optimizer's moments.
+  ///
+  /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
+  static func moment(
+    _ prefix: String, of model: DFERC, from checkpoint: Checkpoint
+  ) throws(CheckpointError) -> FloatBuffer {
+    let buffer = FloatBuffer(count: model.layout.count)
+    try copy(buffer, prefix, model, from: checkpoint)
+    return buffer
   }
 
   private static func copy(
-    _ buffer: FloatBuffer, _ prefix: String, _ state: ModelState, from checkpoint: Checkpoint
+    _ buffer: FloatBuffer, _ prefix: String, _ model: DFERC, from checkpoint: Checkpoint
   ) throws(CheckpointError) {
-    for parameter in state.model.layout.parameters {
+    for parameter in model.layout.parameters {
       try checkpoint.copyFloats(
         prefix + parameter.name, shape: parameter.shape,
         to: UnsafeMutableBufferPointer(rebasing: buffer.elements[parameter.range]))

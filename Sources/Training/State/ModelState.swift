@@ -11,8 +11,10 @@ struct ModelState {
   let prototypes: EmotionPrototypes
   /// Nil where nothing is trained.
   let optimizer: AdamW?
+  /// Nil where every rank holds all moments of the optimizer.
+  var shards: MomentShards?
 
-  /// Copies everything that rank 0 holds to all other ranks; collective.
+  /// Copies everything that rank 0 holds, but for shards, to all other ranks; collective.
   func broadcast(over collective: any Collective) throws {
     try collective.broadcast(raw(parameters.values), from: 0)
     var sums = prototypes.sums
@@ -21,8 +23,10 @@ struct ModelState {
     try counts.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
     prototypes.restore(sums: sums, counts: counts)
     guard let optimizer else { return }
-    try collective.broadcast(raw(optimizer.firstMoment), from: 0)
-    try collective.broadcast(raw(optimizer.secondMoment), from: 0)
+    if shards == nil {
+      try collective.broadcast(raw(optimizer.firstMoment), from: 0)
+      try collective.broadcast(raw(optimizer.secondMoment), from: 0)
+    }
     var updateCount = Int64(optimizer.updateCount)
     try withUnsafeMutableBytes(of: &updateCount) { try collective.broadcast($0, from: 0) }
     optimizer.updateCount = Int(updateCount)

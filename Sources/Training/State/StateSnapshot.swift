@@ -45,11 +45,15 @@ extension ModelState {
   ///   - snapshot: of rank 0; nil on all other ranks, and where rank 0 has no use for a copy.
   ///   - progress: how far the run has come.
   func copy(to snapshot: StateSnapshot?, _ progress: TrainingProgress) throws {
-    guard let snapshot else { return }
     guard let optimizer else { preconditionFailure("only a run that trains is saved") }
+    try shards?.gather(optimizer.firstMoment, into: snapshot?.firstMoment)
+    try shards?.gather(optimizer.secondMoment, into: snapshot?.secondMoment)
+    guard let snapshot else { return }
+    if shards == nil {
+      Self.copy(optimizer.firstMoment, to: snapshot.firstMoment)
+      Self.copy(optimizer.secondMoment, to: snapshot.secondMoment)
+    }
     Self.copy(parameters.values, to: snapshot.parameters)
-    Self.copy(optimizer.firstMoment, to: snapshot.firstMoment)
-    Self.copy(optimizer.secondMoment, to: snapshot.secondMoment)
     snapshot.prototypes.pointer.update(
       from: prototypes.prototypes.pointer, count: snapshot.prototypes.count)
     snapshot.sums = prototypes.sums
