@@ -76,9 +76,17 @@ struct ConfigurationErrorTests {
     let error = #expect(throws: ConfigurationError.self) {
       try RunConfiguration(yaml: Self.aliases(levels: 40), source: "run.yaml")
     }
-    #expect(error?.reason == "this is not valid YAML: there are 80 aliases, more than 10")
+    #expect(
+      error?.reason == "there are 80 aliases (*name) and 40 explicit keys "
+        + "(? key), more than 10")
+    let keys = #expect(throws: ConfigurationError.self) {
+      let keys = String(repeating: "? ", count: 900)
+      return try RunConfiguration(
+        yaml: keys + "[" + String(repeating: "a,", count: 30_000) + "]", source: "run.yaml")
+    }
+    #expect(keys?.reason.contains("0 aliases (*name) and 900 explicit keys (? key)") == true)
     let few = #expect(throws: ConfigurationError.self) {
-      try RunConfiguration(yaml: Self.aliases(levels: 5), source: "run.yaml")
+      try RunConfiguration(yaml: Self.aliases(levels: 3), source: "run.yaml")
     }
     #expect(few?.reason == "unknown key")
   }
@@ -88,7 +96,7 @@ struct ConfigurationErrorTests {
     let shared = try RunConfiguration(
       yaml: "loss: {contrastive: &w 0.25, prototype: *w}", source: "run.yaml")
     #expect(shared.loss.prototype == 0.25)
-    let starred = String(repeating: "# *very* *starry*\n", count: 100)
+    let starred = String(repeating: "# *very* *starry*? (really?)\n", count: 100)
     _ = try RunConfiguration(yaml: starred + "train: {seed: 1} # a & b", source: "run.yaml")
   }
 
@@ -133,7 +141,7 @@ struct ConfigurationErrorTests {
   @Test(
     "A run is named after its file, but never by dots",
     arguments: [
-      ("meld.yaml", "meld"), (".yaml", "yaml"), ("...yaml", "unnamed"), ("..yaml", "unnamed"),
+      ("meld.yaml", "meld"), (".yaml", "yaml"), ("...yaml", "yaml"), ("..yaml", "yaml"),
       ("..run.yaml", "run"),
     ])
   func runNames(file: String, name: String) throws {

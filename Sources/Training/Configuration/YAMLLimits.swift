@@ -5,8 +5,9 @@ enum YAMLLimits {
   /// Longer texts are no configurations.
   static let largestByteCount = 1 << 16
 
-  /// Aliases of aliases multiply: with ten, a text may stand for some forty times its length.
-  static let largestAliasCount = 10
+  /// Aliases of aliases multiply what a text stands for, and keys inside of keys are read once for
+  /// each of them; with ten of both, a text is read as if it were some forty times as long.
+  static let largestMultiplierCount = 10
 
   /// Why a text is not even parsed, without a full stop; nil where it is.
   static func problem(of text: String) -> String? {
@@ -14,22 +15,28 @@ enum YAMLLimits {
     guard byteCount <= largestByteCount else {
       return "the text is \(byteCount) bytes long, more than \(largestByteCount)"
     }
-    let aliasCount = wordCount(in: text, behind: "*")
     // Stars in comments are no aliases where nothing has an anchor.
-    guard aliasCount <= largestAliasCount || wordCount(in: text, behind: "&") == 0 else {
-      return "there are \(aliasCount) aliases, more than \(largestAliasCount)"
+    let hasAnchors = count(of: "&", in: text, isFollowedByName: true) > 0
+    let aliasCount = hasAnchors ? count(of: "*", in: text, isFollowedByName: true) : 0
+    let keyCount = count(of: "?", in: text, isFollowedByName: false)
+    guard aliasCount + keyCount <= largestMultiplierCount else {
+      return "there are \(aliasCount) aliases (*name) and \(keyCount) explicit keys (? key), "
+        + "more than \(largestMultiplierCount)"
     }
     return nil
   }
 
-  /// How often a sign that may begin a word of YAML is followed by a name.
-  private static func wordCount(in text: String, behind sign: Unicode.Scalar) -> Int {
+  /// How often a sign stands where a word of YAML may begin.
+  private static func count(
+    of sign: Unicode.Scalar, in text: String, isFollowedByName: Bool
+  ) -> Int {
+    let sign = UInt8(ascii: sign)
     var count = 0
     var previous = UInt8(ascii: " ")
     var isBehindSign = false
     for byte in text.utf8 {
-      if isBehindSign && !isSpace(byte) { count += 1 }
-      isBehindSign = byte == UInt8(ascii: sign) && mayPrecedeWord(previous)
+      if isBehindSign && !(isFollowedByName && isSpace(byte)) { count += 1 }
+      isBehindSign = byte == sign && mayPrecedeWord(previous)
       previous = byte
     }
     return count
@@ -37,7 +44,7 @@ enum YAMLLimits {
 
   private static func mayPrecedeWord(_ byte: UInt8) -> Bool {
     // A byte above ASCII may end a line break of Unicode.
-    isSpace(byte) || byte >= 0x80 || ",[]{}:?-\"'".utf8.contains(byte)
+    isSpace(byte) || byte >= 0x80 || ",[]{}:-\"'".utf8.contains(byte)
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte <= 0x20 }

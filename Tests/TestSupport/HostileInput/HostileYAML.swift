@@ -15,6 +15,8 @@ public enum HostileYAML {
       { "train: {\(HostileJSON.repeated("x", $0)): 1}" },
       { "train: {epochs: \(HostileJSON.repeated("x", $0))}" },
       { "? [" + HostileJSON.repeated("a,", $0) + "a]\n: 1" },
+      { HostileJSON.repeated(nestedKeys(200) + "\n", $0) },
+      { "[" + HostileJSON.repeated(nestedKeys(200) + ", ", $0) + "]" },
       { "? {" + HostileJSON.repeated("? ", $0) + "}\n: 1" },
       { HostileJSON.repeated("? ", min($0, 1800)) + "[" + HostileJSON.repeated("a,", $0) + "]" },
       { "data: {modalities: [" + HostileJSON.repeated("text, ", $0) + "text]}" },
@@ -45,6 +47,11 @@ public enum HostileYAML {
       text += "a\(level): &a\(level) " + (asKeys ? "{? [\(list)] : 1}\n" : "[\(list)]\n")
     }
     return text + "train: {epochs: *a\(levels)}\n"
+  }
+
+  /// A mapping whose key is a mapping, and so on.
+  private static func nestedKeys(_ depth: Int) -> String {
+    String(repeating: "{", count: depth) + "a" + String(repeating: ":1}", count: depth)
   }
 
   private static func indented(_ byteCount: Int) -> String {
