@@ -16,20 +16,18 @@ struct FaultTests {
   /// A rank that gets nothing done for so long ends the job.
   private static let patience = ["--set", "train.stallSeconds=4"]
 
-  private func run(
-    _ faults: String..., ranks: Int? = 3, _ arguments: [String] = [],
+  private func job(
+    _ fault: String?, ranks: Int? = 3, output: String = "run", _ arguments: [String] = [],
     environment: [String: String] = [:]
   ) throws -> Program {
-    try small.train(
-      "run", faults.flatMap { ["--inject-fault", $0] } + Self.patience + arguments, ranks: ranks,
-      environment: environment)
+    let faults = fault.map { ["--inject-fault", $0] } ?? []
+    return try small.train(
+      output, faults + Self.patience + arguments, ranks: ranks, environment: environment)
   }
 
   /// The lines of this program on standard error, without those that only inform.
-  private func messages(_ run: Program) -> [String] { Self.messages(in: run.errors) }
-
-  private static func messages(in errors: String) -> [String] {
-    errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist") }.map(String.init)
+  private func messages(_ run: Program) -> [String] {
+    run.errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist") }.map(String.init)
   }
 
   private static let phases: [(fault: String, place: String)] = [
@@ -44,12 +42,11 @@ struct FaultTests {
   @Test("An error in any phase ends all ranks, told once with rank and phase", arguments: phases)
   func errors(fault: String, place: String) throws {
     for rank in [1, 0] {
-      let run = try run("throw@\(fault),rank=\(rank)", ["--output", small.folder.path("r\(rank)")])
+      let run = try job("throw@\(fault),rank=\(rank)", output: "rank\(rank)")
       #expect(run.status == 70, "\(run.errors)")
-      let messages = messages(run)
-      #expect(messages.count == 1, "\(run.errors)")
+      #expect(messages(run).count == 1, "\(run.errors)")
       #expect(
-        messages.first?.hasPrefix(
+        messages(run).first?.hasPrefix(
           "dferc-dist: rank \(rank), \(place): this is a bug in dferc-dist: an injected error.")
           == true, "\(run.errors)")
     }
@@ -57,7 +54,7 @@ struct FaultTests {
 
   @Test("An error of all ranks at once is told once, by rank 0")
   func errorEverywhere() throws {
-    let run = try run("throw@backward,step=3")
+    let run = try job("throw@backward,step=3")
     #expect(run.status == 70, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
     #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step 3, backward: ") == true)
@@ -65,10 +62,10 @@ struct FaultTests {
 
   @Test("A run without mpirun tells step and phase")
   func alone() throws {
-    let failed = try run("throw@update,step=3", ranks: nil)
+    let failed = try job("throw@update,step=3", ranks: nil)
     #expect(failed.status == 70)
     #expect(messages(failed).first?.hasPrefix("dferc-dist: step 3, update: ") == true)
-    let hung = try run("sleep:1000@log,step=5", ranks: nil, ["--resume", "auto"])
+    let hung = try job("sleep:1000@log,step=5", ranks: nil, ["--resume", "auto"])
     #expect(hung.status == 80)
     #expect(
       messages(hung).first?.hasPrefix("dferc-dist: rank 0, step 5, log: no progress for 4 s. ")
@@ -90,8 +87,8 @@ struct FaultTests {
   ]
 
   @Test("A rank that holds up the others is named, and the job ended", arguments: stalls)
-  func stalls(fault: String, place: String, reason: String) throws {
-    let run = try run(fault)
+  func holdsUp(fault: String, place: String, reason: String) throws {
+    let run = try job(fault)
     #expect(run.status == 80, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
     #expect(messages(run).first?.hasPrefix("dferc-dist: \(place): ") == true, "\(run.errors)")
@@ -100,7 +97,7 @@ struct FaultTests {
 
   @Test("A process that ends without a word is named, where the launcher does not mind")
   func earlyExit() throws {
-    let run = try run(
+    let run = try job(
       "exit@update,rank=1,step=3", environment: ["OMPI_MCA_orte_allowed_exit_without_sync": "1"])
     #expect(run.status == 80, "\(run.errors)")
     #expect(
@@ -111,7 +108,7 @@ struct FaultTests {
 
   @Test("A save that hangs is no slow one", arguments: ["save,step=4", "write,byte=1000"])
   func hungSave(place: String) throws {
-    let run = try run("sleep:1000@\(place),rank=0", ["--set", "checkpoint.stallSeconds=5"])
+    let run = try job("sleep:1000@\(place),rank=0", ["--set", "checkpoint.stallSeconds=5"])
     #expect(run.status == 80, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
     #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step ") == true, "\(run.errors)")
@@ -133,15 +130,14 @@ struct FaultTests {
   @Test("A flipped bit is found at the next comparison, with rank and tensor")
   func flippedBit() throws {
     let arguments = ["--set", "train.replicaCheckSteps=3"]
-    let run = try run("flip@update,rank=3,step=4", ranks: 4, arguments)
+    let run = try job("flip@update,rank=3,step=4", ranks: 4, arguments)
     #expect(run.status == 76, "\(run.errors)")
     #expect(
       messages(run).first?.hasPrefix(
         "dferc-dist: step 6: rank 3 holds other bits of classifier.bias than the other ranks. ")
         == true, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
-    let two = try self.run(
-      "flip@update,rank=0,step=6", ranks: 2, arguments + ["--output", small.folder.path("two")])
+    let two = try job("flip@update,rank=0,step=6", ranks: 2, output: "two", arguments)
     #expect(two.status == 76, "\(two.errors)")
     #expect(
       messages(two).first?.hasPrefix(
@@ -149,15 +145,15 @@ struct FaultTests {
       "\(two.errors)")
   }
 
-  @Test("Ranks with shards of the moments compare what they share")
+  @Test("Ranks that share the optimizer's work compare what all of them hold")
   func shards() throws {
-    let arguments = ["--set", "train.replicaCheckSteps=1", "--set", "optimizer.sharded=true"]
-    let sound = try run(ranks: 3, arguments)
-    #expect(sound.status == 0, "\(sound.errors)")
-    let flipped = try run(
-      "flip@update,rank=2,step=5", ranks: 3, arguments + ["--output", small.folder.path("flip")])
-    #expect(flipped.status == 76, "\(flipped.errors)")
-    #expect(flipped.errors.contains("step 5: rank 2 holds other bits of"), "\(flipped.errors)")
+    let arguments = [
+      "--set", "train.replicaCheckSteps=1", "--set", "optimizer.sharded=true", "--set",
+      "checkpoint.everySteps=100",
+    ]
+    let run = try job("flip@update,rank=2,step=5", arguments)
+    #expect(run.status == 76, "\(run.errors)")
+    #expect(run.errors.contains("step 5: rank 2 holds other bits of"), "\(run.errors)")
   }
 
   @Test("A fault that cannot be read is a usage error")
