@@ -40,9 +40,9 @@ struct PatrolTests {
         second.hear(Self.report(.allreduce, in: .sumOfGradients), from: rank, at: time)
       }
     }
-    #expect(first.stall(at: 9.9) == nil && second.stall(at: 11.9) == nil)
+    #expect(first.stall(at: 9.9) == nil && second.stall(at: 12.4) == nil)
     #expect(first.stall(at: 10)?.rank == 1)
-    #expect(second.stall(at: 12)?.rank == 1)
+    #expect(second.stall(at: 12.5)?.rank == 1)
   }
 
   @Test("A rank that waits does not speak as long as an observer takes its messages")

@@ -130,7 +130,7 @@ struct ProcessorShareTests {
   @Test("A program alone has this machine to itself")
   func solo() throws {
     let world = try ParallelWorld.start(threads: 1, variables: [:])
-    #expect(world.collective is SoloCollective)
+    #expect(world.mpi == nil && world.collective.size == 1)
     #expect(world.share.ranks == 1)
     #expect(world.share.threads == 1)
     try world.finish()

@@ -19,7 +19,7 @@ struct Patrol {
   static let mourning = 0.5
 
   /// The seconds that each duty leaves those before it.
-  static let courtesy = (second: 2.0, itself: 4.0)
+  static let courtesy = (second: 2.5, itself: 4.0)
 
   /// The ranks that hear of all others: rank 0 and the first one on another node, else rank 1.
   ///

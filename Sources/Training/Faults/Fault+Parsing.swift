@@ -41,7 +41,8 @@ extension Fault {
 
   private static func kind(_ text: String, _ fields: Fields) throws(FaultSyntaxError) -> Kind {
     if let known = kinds.first(where: { $0.name == text }) { return known.kind }
-    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      .map(String.init)
     switch (parts.first, parts.last) {
     case ("sleep", let value?) where parts.count == 2:
       guard let seconds = Double(value), seconds > 0, seconds <= 1e6 else {

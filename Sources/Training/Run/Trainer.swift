@@ -152,6 +152,7 @@ extension Trainer {
 
   /// Saves the last step, unless it is saved, and gives the run folder free; collective.
   private func saveBeforeStopping() throws {
+    try team.tracker.enter(.save)
     let due = DueSaves(
       best: isBestUnsaved, step: progress.step > 0 && progress != savedProgress)
     if due.best || due.step { try save(due, isUrgent: true) }

@@ -22,6 +22,9 @@ public enum Departure {
   /// The seconds that witnesses are given; the storage they write to may be what has failed.
   private static let patience = 2.0
 
+  /// The seconds that they are given where another rank would soon speak instead.
+  private static let shortPatience = 1.75
+
   /// Who is to be called before the program ends, wherever and on whatever thread it does.
   private static let witnesses = Mutex<[any DepartureWitness]>([])
 
@@ -56,8 +59,8 @@ public enum Departure {
   ///
   /// May be called on any thread, whatever the others do.
   static func leaveAtOnce(_ error: TrainingError) -> Never {
-    // The place of such an error names the rank. Another rank tells it too if this takes longer.
-    tell(error, rank: 0, patience: patience / 2)
+    // The place of such an error names the rank that it is about, which need not be this one.
+    tell(error, rank: 0, patience: shortPatience)
   }
 
   private static func tell(_ error: any Error, rank: Int, patience: Double) -> Never {
