@@ -73,6 +73,13 @@ for ranks in "${rank_counts[@]}"; do
   step "tests on $ranks ranks" under_mpirun "$ranks"
 done
 
+# A short form of the loops that disturb real runs; the long form takes counts in the hundreds.
+program=$(swift build "${flags[@]}" --show-bin-path)/dferc-dist
+for loop in "kills 4" "writes 12" "signals 6" "faults 6"; do
+  # shellcheck disable=SC2086 # the loop and its count
+  step "chaos: $loop" cluster/tests/chaos.sh --program "$program" $loop
+done
+
 step "format" swift format lint --strict --recursive Sources Tests Package.swift
 
 printf '\n== summary ==\n'

@@ -1,0 +1,192 @@
+# What the loops of chaos.sh share: a small run, sessions of it, and the verdict. Sourced.
+
+violations=0
+session_count=0
+# The seconds after which a session counts as hung.
+patience=120
+
+# Builds the program and makes a small dataset and a small run on it.
+prepare_runs() {
+  allow_mpirun 1000
+  if [[ -z $program ]]; then
+    select_processor
+    run swift build -c release --product dferc-dist >&2
+    program=$(swift build -c release --show-bin-path)/dferc-dist
+  fi
+  export PYTHONDONTWRITEBYTECODE=1
+  command -v python3 >/dev/null || die "python3 is missing; the loops compare runs with it."
+  config=$scratch/small.yaml
+  data=$scratch/data
+  "$program" data synthesize --output "$data" --scale 0.05 >/dev/null
+  cat >"$config" <<'YAML'
+model: {width: 24, alignmentWidth: 20, contextHidden: 16}
+optimizer: {warmupSteps: 5}
+train: {dialoguesPerBatch: 8, microBatches: 8}
+checkpoint: {everySteps: 3, keepLast: 3}
+YAML
+}
+
+# Starts a session of training in the background: alone for 0 ranks, else under mpirun.
+#   begin FOLDER RANKS ARGUMENT...
+begin() {
+  local folder=$1 ranks=$2 launcher=()
+  shift 2
+  if ((ranks > 0)); then launcher=(mpirun -np "$ranks"); fi
+  session_count=$((session_count + 1))
+  session_log=$scratch/session-$session_count.log
+  printf '%s\n' "${launcher[*]} train --output $folder $*" >"$session_log"
+  # The shell lets its background jobs ignore SIGINT.
+  env --default-signal=INT,QUIT timeout -k 10 "$patience" "${launcher[@]}" "$program" train \
+    --config "$config" --data "$data" --output "$folder" --resume auto --log-samples --threads 1 \
+    "$@" >>"$session_log" 2>&1 &
+  session=$!
+}
+
+# Waits for the end of the session and sets `code`; whatever is left of it is a violation.
+finish() {
+  local pid
+  code=0
+  # The shell would tell of every process that a signal has ended.
+  { wait "$session" || code=$?; } 2>/dev/null
+  if ((code == 124)); then violation "a session hung for $patience seconds"; fi
+  for pid in "$@"; do
+    for _ in {1..100}; do
+      kill -0 "$pid" 2>/dev/null || continue 2
+      sleep 0.1
+    done
+    violation "process $pid outlived its session by ten seconds"
+    kill -9 "$pid" 2>/dev/null || true
+  done
+}
+
+# Whether the session goes on.
+is_running() { kill -0 "$session" 2>/dev/null; }
+
+# The program or mpirun: the process that the session's timeout has started.
+launcher_process() { pgrep -P "$session" || true; }
+
+# The processes of the ranks: those below mpirun, or the program itself.
+#   rank_processes RANKS
+rank_processes() {
+  local launcher
+  launcher=$(launcher_process)
+  if [[ $1 == 0 || -z $launcher ]]; then printf '%s' "$launcher"; else pgrep -P "$launcher" || true; fi
+}
+
+# The step of the last row of a run's metrics; 0 where there is none.
+last_step() {
+  local step
+  step=$(tail -n 1 "$1/metrics.jsonl" 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
+  printf '%s' "${step:-0}"
+}
+
+# The step of the newest checkpoint, sound or not; 0 where there is none.
+newest_checkpoint() {
+  local file
+  file=$(find "$1/checkpoints" -name 'step-*.safetensors.zst' 2>/dev/null | sort | tail -n 1)
+  file=${file##*step-}
+  file=${file%%.*}
+  printf '%s' "$((10#${file:-0}))"
+}
+
+# A number from 0 up to but not including a limit.
+random_below() { printf '%s' "$(((RANDOM << 15 | RANDOM) % $1))"; }
+
+# One of the arguments.
+random_of() {
+  local chosen=$(($(random_below $#) + 1))
+  printf '%s' "${!chosen}"
+}
+
+# Waits a random time of up to so many milliseconds.
+random_pause() { sleep "$(printf '%d.%03d' 0 "$(random_below "$1")")"; }
+
+# Trains to the end without disturbance.
+#   reference FOLDER ARGUMENT...
+reference() {
+  begin "$1" 0 "${@:2}"
+  finish
+  ((code == 0)) || die "a run without disturbance ended with $code; see $session_log"
+}
+
+# Goes on until the run has ended by itself.
+complete() {
+  begin "$1" "$(random_of 0 1 2 4 8)" "${@:2}"
+  finish
+  if ((code != 0)); then violation "the last session ended with $code"; fi
+}
+
+# Holds a disturbed run against one that was not.
+#   expect_same REFERENCE RUN
+expect_same() {
+  local difference
+  if ! difference=$(python3 "$package/cluster/tests/chaos/compare.py" "$program" "$1" "$2" 2>&1); then
+    violation "the run is not as one that was never disturbed: $difference"
+  fi
+}
+
+# Waits until a run has made about its share of the steps that are left, and a moment more.
+#   await_progress FOLDER STEPS PARTS
+await_progress() {
+  local folder=$1 now target
+  now=$(last_step "$folder")
+  target=$((now + 1 + $(random_below $((3 * ($2 - now) / (2 * ($3 + 1)) + 1)))))
+  while is_running && (($(last_step "$folder") < target)); do sleep 0.01; done
+  random_pause 40
+}
+
+# Compares a run that has ended, and lets the next session begin a new one.
+#   begin_again REFERENCE RUN
+begin_again() {
+  expect_clean "$2"
+  expect_same "$1" "$2"
+  rm -rf "$2"
+}
+
+# Every checkpoint that has its name must be sound. A run that was disturbed before its first save
+# has none.
+expect_sound() {
+  local found
+  if (($(newest_checkpoint "$1") == 0)); then return; fi
+  if ! found=$("$program" checkpoint verify "$1" 2>&1); then violation "$found"; fi
+}
+
+# What a killed session has left half written must be gone after the next start.
+expect_clean() {
+  local files
+  files=$(find "$1" -name '*.tmp' -o -name 'run.lock')
+  if [[ -n $files ]]; then violation "files were left behind: $files"; fi
+}
+
+begin_loop() {
+  loop_violations=$violations
+  loop_start=$SECONDS
+  printf '\n== %s, seed %s ==\n' "$1" "$seed"
+}
+
+# The verdict of a loop, in one line.
+end_loop() {
+  local found=$((violations - loop_violations))
+  printf '%s: %s; %s violations in %s s\n' "$loop" "$*" "$found" "$((SECONDS - loop_start))"
+}
+
+violation() {
+  violations=$((violations + 1))
+  printf 'VIOLATION: %s\n' "$*"
+  if [[ -n ${session_log:-} ]]; then
+    printf '  session %s:\n' "$session_log"
+    tail -n 5 "$session_log" | sed 's/^/    /'
+  fi
+}
+
+# Removes the scratch folder, or keeps and names it.
+leave() {
+  local status=$?
+  if [[ -n ${session:-} ]] && is_running; then kill "$session" 2>/dev/null || true; fi
+  if ((status == 0 && violations == 0)); then
+    rm -rf "$scratch"
+    exit 0
+  fi
+  printf '\nseed %s; everything is kept in %s\n' "$seed" "$scratch"
+  exit 1
+}

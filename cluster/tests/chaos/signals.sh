@@ -1,0 +1,79 @@
+# The loop `signals` of chaos.sh. Sourced.
+
+# Sends random signals to random processes of a run.
+loop_signals() {
+  local count=$1 steps=$((60 * $1)) folder=$scratch/signals made=0 signal ranks
+  local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps" --set checkpoint.everySteps=20)
+  local -A endings=([75]=0 [1]=0)
+  reference "$scratch/signals-reference" "${arguments[@]}"
+  while ((made < count)); do
+    ranks=$(random_of 0 1 2 4 8)
+    signal=$(random_of USR1 TERM INT)
+    begin "$folder" "$ranks" "${arguments[@]}"
+    if (($(random_below 4) == 0)); then
+      # While the data are read or the run folder is opened.
+      wait_for_handlers "$ranks"
+      random_pause 300
+    else
+      await_progress "$folder" "$steps" "$((count - made))"
+    fi
+    send "$signal" "$ranks"
+    if ((code == 0)); then
+      begin_again "$scratch/signals-reference" "$folder"
+    else
+      made=$((made + 1))
+      endings[$code]=$((${endings[$code]:-0} + 1))
+      expect_saved "$folder"
+    fi
+  done
+  complete "$folder" "${arguments[@]}"
+  begin_again "$scratch/signals-reference" "$folder"
+  end_loop "$made signals over $steps steps (${endings[75]} times 75," \
+    "${endings[1]} times cut short by mpirun)"
+}
+
+# Waits until all ranks catch signals, so that none is lost.
+wait_for_handlers() {
+  local process mask
+  while is_running; do
+    mapfile -t processes < <(rank_processes "$1")
+    if ((${#processes[@]} >= ($1 > 0 ? $1 : 1))); then break; fi
+    sleep 0.01
+  done
+  for process in "${processes[@]}"; do
+    while is_running; do
+      mask=$(sed -n 's/^SigCgt:\t//p' "/proc/$process/status" 2>/dev/null)
+      if ((0x${mask:-0} & 0x200)); then break; fi
+      sleep 0.01
+    done
+  done
+}
+
+# Sends a signal to mpirun, to one rank or to the program alone, and checks the exit code.
+#   send SIGNAL RANKS
+send() {
+  local signal=$1 ranks=$2 launcher processes victim expected=(75)
+  wait_for_handlers "$ranks"
+  launcher=$(launcher_process)
+  mapfile -t processes < <(rank_processes "$ranks")
+  victim=$(random_of "$launcher" "${processes[@]}")
+  # Whatever a job does, mpirun ends it two seconds after a SIGTERM or SIGINT, with 1.
+  if [[ $victim == "$launcher" && $ranks != 0 && $signal != USR1 ]]; then expected=(75 1); fi
+  if [[ -n $victim ]]; then kill "-$signal" "$victim" 2>/dev/null || true; fi
+  finish $launcher "${processes[@]}"
+  if ((code == 0)); then return; fi
+  if [[ " ${expected[*]} " != *" $code "* ]]; then
+    violation "SIG$signal to process $victim of $ranks ranks ended with $code, not ${expected[*]}"
+  fi
+}
+
+# Whoever ends with 75 has saved the step that it has a row of, or the one before.
+expect_saved() {
+  local rows saved
+  expect_sound "$1"
+  rows=$(last_step "$1")
+  saved=$(newest_checkpoint "$1")
+  if ((code == 75 && saved < rows - 1)); then
+    violation "it ended with 75 after step $rows, but the newest checkpoint is of step $saved"
+  fi
+}
