@@ -8,7 +8,8 @@ struct BenchCommand: ParsableCommand {
     abstract: "Measures the speed of training steps on random batches of MELD's size.",
     discussion: """
       It prints utterances per second, the time of a step by phase, the model's arithmetic against \
-      this machine's peak of matrix products, and the bandwidth of the sum over ranks.
+      this machine's peak of matrix products, the time of the sum over ranks, what fixed \
+      micro-batches cost, and how long a save holds up training.
 
       Examples:
         dferc-dist bench --threads 1

@@ -30,7 +30,10 @@ struct FlagListTests {
     (DataCommand.self, []),
     (SynthesizeCommand.self, ["--output", "--seed", "--scale", "--half"]),
     (ValidateCommand.self, ["<folder>", "--data"]),
-    (BenchCommand.self, ["--dialogues", "--steps", "--warmup", "--json", "--threads"]),
+    (
+      BenchCommand.self,
+      ["--dialogues", "--steps", "--warmup", "--json", "--set", "--threads"]
+    ),
     (ConfigCommand.self, []),
     (ConfigPrintCommand.self, ["--config", "--data", "--set"]),
     (DoctorCommand.self, ["--json", "--threads"]),
