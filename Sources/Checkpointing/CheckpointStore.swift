@@ -75,6 +75,17 @@ public final class CheckpointStore: Sendable {
     try CheckpointError.translating(folder) {
       try FileSystem.createDirectory(stepFolder)
       try FileSystem.synchronizeDirectory(folder)
+    }
+    return try sweep()
+  }
+
+  /// Removes what is half written, of a killed process or of a save that an error has cut short.
+  ///
+  /// - Returns: the temporary files that were removed.
+  /// - Throws: `CheckpointError`, also where there is no such folder: it is not created.
+  @discardableResult
+  public func sweep() throws(CheckpointError) -> [String] {
+    try CheckpointError.translating(folder) {
       var removed: [String] = []
       for directory in [folder, stepFolder] {
         for name in try FileSystem.list(directory) where Self.isStale(name) {
@@ -88,7 +99,8 @@ public final class CheckpointStore: Sendable {
 
   /// Saves the checkpoint of a step; then old ones go, so that the last `keepLast` stay.
   ///
-  /// Checkpoints of later steps, which a run that was set back may have, do not count and stay.
+  /// Checkpoints of later steps, which a run that was set back may have, do not count and stay. The
+  /// run folder must be there: one that was removed does not come back with a part of the run.
   ///
   /// - Parameters:
   ///   - draft: the tensors and metadata.
@@ -105,7 +117,7 @@ public final class CheckpointStore: Sendable {
   ) throws(CheckpointError) -> String {
     let path = path(ofStep: step)
     try CheckpointError.translating(path) {
-      try FileSystem.createDirectory(stepFolder)
+      try FileSystem.createDirectory(stepFolder, withParents: false)
       try write(draft, to: path, level: level ?? self.level, pace)
       try prune(upTo: step)
     }
@@ -125,7 +137,6 @@ public final class CheckpointStore: Sendable {
     _ draft: CheckpointDraft, level: Int? = nil, pace: Pace = { count, _ in count }
   ) throws(CheckpointError) -> String {
     try CheckpointError.translating(bestPath) {
-      try FileSystem.createDirectory(folder)
       try write(draft, to: bestPath, level: level ?? self.level, pace)
     }
     return bestPath

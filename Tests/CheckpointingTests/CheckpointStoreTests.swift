@@ -18,6 +18,7 @@ struct CheckpointStoreTests {
       let store = CheckpointStore(folder: folder.path("run"), keepLast: 3)
       #expect(try store.steps() == [])
       #expect(try store.newestValid().checkpoint == nil)
+      try store.prepare()
       let path = try store.save(sampleDraft(seed: 1200), step: 1200)
       #expect(path == folder.path("run/checkpoints/step-00001200.safetensors.zst"))
       #expect(try store.saveBest(sampleDraft(seed: 9)) == folder.path("run/best.safetensors.zst"))
@@ -204,6 +205,28 @@ struct CheckpointStoreTests {
       #expect(try store.prepare() == [])
       #expect(foreign.allSatisfy { FileSystem.exists(folder.path($0)) })
       #expect(try store.steps() == [1])
+    }
+  }
+
+  @Test("a run folder that was removed does not come back; its folder of checkpoints does")
+  func vanished() throws {
+    try withTemporaryFolder { folder in
+      let store = CheckpointStore(folder: folder.path("run"), keepLast: 1)
+      try store.prepare()
+      try FileSystem.removeTree(store.stepFolder)
+      try store.save(sampleDraft(seed: 1), step: 1)
+      #expect(try Self.stepOfNewest(store.folder) == 1)
+      try FileSystem.removeTree(store.folder)
+      let saves: [() throws -> Void] = [
+        { try store.save(sampleDraft(seed: 2), step: 2) },
+        { try store.saveBest(sampleDraft(seed: 2)) },
+      ]
+      for save in saves {
+        let error = #expect(throws: CheckpointError.self) { try save() }
+        #expect(error?.kind == .storage && error?.reason == "No such file or directory")
+      }
+      #expect(throws: CheckpointError.self) { try store.sweep() }
+      #expect(!FileSystem.exists(store.folder))
     }
   }
 

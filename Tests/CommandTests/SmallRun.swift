@@ -50,6 +50,15 @@ struct SmallRun {
     }
   }
 
+  /// Expects that nothing half written is left in a run's folder.
+  func expectNoTemporaryFiles(
+    _ output: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path(output))
+    let temporary = names.filter { $0.hasSuffix(".tmp") }
+    #expect(temporary.isEmpty, "\(temporary)", sourceLocation: sourceLocation)
+  }
+
   func text(_ path: String) throws -> String {
     String(decoding: try FileSystem.readAll(folder.path(path)), as: UTF8.self)
   }

@@ -78,6 +78,6 @@ extension CheckpointWork: DepartureWitness {
   func programEnds(with message: String) {
     _ = work.wait(atMost: Self.patience)
     // What is not complete by now never will be.
-    _ = try? store.prepare()
+    _ = try? store.sweep()
   }
 }

@@ -1,0 +1,168 @@
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+
+@testable import Checkpointing
+
+/// What becomes of a run whose newest checkpoint is not what it should be.
+@Suite("Commands: damaged checkpoints")
+struct DamagedCheckpointTests {
+  private let small: SmallRun
+
+  init() throws {
+    small = try SmallRun()
+    let whole = try small.train("whole")
+    try #require(whole.status == 0, "\(whole.errors)")
+    try FileManager.default.copyItem(
+      atPath: small.folder.path("whole"), toPath: small.folder.path("run"))
+    try FileSystem.remove(small.folder.path("run/result.json"))
+    for later in try store.steps() where later > 12 {
+      try FileSystem.remove(store.path(ofStep: later))
+    }
+  }
+
+  private var store: CheckpointStore {
+    CheckpointStore(folder: small.folder.path("run"), keepLast: 1)
+  }
+
+  private var newest: String { store.path(ofStep: 12) }
+
+  /// A frame of the newest checkpoint's tensors under other metadata.
+  private static func frame(of file: String, _ metadata: [String: String]) throws -> [UInt8] {
+    let checkpoint = try Checkpoint(path: file)
+    var writer = SafetensorsWriter(metadata: checkpoint.metadata.merging(metadata) { $1 })
+    for entry in checkpoint.tensors.header.entriesInFileOrder {
+      writer.add(entry.name, type: entry.type, shape: entry.shape) { sink in
+        try sink(try checkpoint.tensors.bytes(entry.name))
+      }
+    }
+    var bytes: [UInt8] = []
+    let compressor = try ZstdCompressor(
+      level: 1, contentByteCount: writer.byteCount, path: "other")
+    try writer.write { piece in try compressor.write(piece) { bytes.append(contentsOf: $0) } }
+    try compressor.finish { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+
+  /// What is done to a checkpoint, and what is said of it.
+  struct Damage: Sendable, CustomTestStringConvertible {
+    let name: String
+    let reason: String
+    let cure: String
+    let apply: @Sendable (_ file: String) throws -> Void
+    var testDescription: String { name }
+
+    init(
+      _ name: String, _ reason: String, _ cure: String,
+      bytes: @escaping @Sendable (_ file: String) throws -> [UInt8]
+    ) {
+      self.name = name
+      self.reason = reason
+      self.cure = cure
+      apply = { file in try FileSystem.write(try bytes(file), to: file) }
+    }
+  }
+
+  private static let older = "Use an older checkpoint; `checkpoint verify` on the folder tells"
+  private static let ours = "Name a checkpoint that dferc-dist has written."
+
+  static let damages = [
+    Damage("cut off", "frame: the file ends inside it. ", older) {
+      try FileSystem.readAll($0).dropLast(100_000)
+    },
+    Damage("one bit flipped", "frame: zstd could not decompress: ", older) { file in
+      var bytes = try FileSystem.readAll(file)
+      bytes[bytes.count / 2] ^= 1
+      return bytes
+    },
+    Damage("empty", "frame: the file ends inside it. ", older) { _ in [] },
+    Damage(
+      "another version", "metadata version: it is \"2\", but this program reads \"1\". ",
+      "Use the version of dferc-dist that has written it."
+    ) { try frame(of: $0, ["version": "2"]) },
+    Damage("of another program", "metadata format: it is \"pt\", not \"dferc-checkpoint\". ", ours)
+    {
+      try frame(of: $0, ["format": "pt"])
+    },
+    Damage("something else", "frame: it does not begin as a zstd frame does. ", ours) { _ in
+      Array("# notes\n".utf8)
+    },
+  ]
+
+  @Test("It is named with its reason and cure, and the one before is used", arguments: damages)
+  func passedOver(damage: Damage) throws {
+    try damage.apply(newest)
+    let resumed = try small.train("run", ["--resume", "auto"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let line = resumed.errors.split(separator: "\n").first { $0.contains("passed over: ") }
+    #expect(line?.contains("\(newest), \(damage.reason)") == true, "\(resumed.errors)")
+    #expect(line?.contains(damage.cure) == true, "\(resumed.errors)")
+    #expect(resumed.errors.contains("going on after step 8 of 18"))
+    #expect(
+      try Checkpoint(path: store.path(ofStep: 18)).text("sha256")
+        == Checkpoint(path: small.folder.path("whole/checkpoints/step-00000018.safetensors.zst"))
+        .text("sha256"))
+    try small.expectNoTemporaryFiles("run")
+  }
+
+  @Test("It is refused by every command that is given its name", arguments: damages)
+  func refused(damage: Damage) throws {
+    try damage.apply(newest)
+    let commands = [
+      ["checkpoint", "verify", newest], ["checkpoint", "inspect", newest],
+      ["evaluate", "--data", small.data, "--checkpoint", newest],
+    ]
+    for command in commands {
+      let program = try Program(command)
+      #expect(program.status == 65, "\(program.errors)")
+      #expect(
+        program.errors.hasPrefix("dferc-dist: \(newest), \(damage.reason)"), "\(program.errors)")
+      #expect(program.errors.contains(damage.cure), "\(program.errors)")
+    }
+  }
+
+  @Test("Where none is sound, the run stops and overwrites nothing", arguments: [nil, 2])
+  func noneSound(ranks: Int?) throws {
+    for step in try store.steps() {
+      try FileSystem.write([UInt8](repeating: 7, count: 100), to: store.path(ofStep: step))
+    }
+    let before = try FileSystem.list(store.stepFolder)
+    let resumed = try small.train("run", ["--resume", "auto"], ranks: ranks)
+    #expect(resumed.status == 65, "\(resumed.errors)")
+    #expect(
+      resumed.errors.contains("\(ranks == nil ? "" : "rank 0, open: ")\(newest), frame: "),
+      "\(resumed.errors)")
+    #expect(try FileSystem.list(store.stepFolder) == before)
+    #expect(try FileSystem.readAll(newest).count == 100)
+  }
+
+  @Test("A checkpoint of another model ends the run, whatever it claims")
+  func foreignModel() throws {
+    let other = try small.train("other", ["--set", "model.width=16", "--set", "train.maxSteps=4"])
+    try #require(other.status == 0, "\(other.errors)")
+    let foreign = small.folder.path("other/checkpoints/step-00000004.safetensors.zst")
+    let before = try FileSystem.list(store.stepFolder)
+    try FileSystem.write(FileSystem.readAll(foreign), to: newest)
+    let honest = try small.train("run", ["--resume", "auto"])
+    #expect(honest.status == 78, "\(honest.errors)")
+    #expect(honest.errors.contains("model.width: 24 is not what \(newest) was trained with, 16"))
+
+    let configuration = try Checkpoint(path: store.path(ofStep: 8)).text("config")
+    try FileSystem.write(Self.frame(of: foreign, ["config": configuration]), to: newest)
+    let liar = try small.train("run", ["--resume", "auto"])
+    #expect(liar.status == 65, "\(liar.errors)")
+    #expect(liar.errors.contains("dferc-dist: \(newest), tensor "), "\(liar.errors)")
+    #expect(liar.errors.contains("Use the configuration that the checkpoint was written with"))
+    #expect(try FileSystem.list(store.stepFolder) == before)
+  }
+
+  @Test("A folder in the place of a checkpoint is passed over")
+  func folder() throws {
+    try FileSystem.remove(newest)
+    try FileSystem.createDirectory(newest)
+    let resumed = try small.train("run", ["--resume", "auto", "--set", "train.maxSteps=10"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(resumed.errors.contains("passed over: \(newest), open: Is a directory"))
+  }
+}
