@@ -29,7 +29,8 @@ struct CheckpointSaverTests {
 
     init(
       _ ifSaveFails: CheckpointOptions.FailurePolicy = .stop,
-      afterOperation: @escaping @Sendable (CheckpointStore.Operation) throws -> Void = { _ in }
+      afterOperation: @escaping @Sendable (CheckpointStore.Operation) throws -> Void = { _ in },
+      synchronize: @escaping CheckpointSaver.Synchronization = {}
     ) throws {
       folder = try TemporaryFolder()
       run = try RunFolder(path: folder.path("run"))
@@ -42,7 +43,7 @@ struct CheckpointSaverTests {
           folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation),
         tracker: PhaseTracker(.alone, faults: []), description: [:], ifSaveFails: ifSaveFails,
         log: RunLog(rank: 0, terminal: terminal))
-      saver.begin(small.state) {}
+      saver.begin(small.state, synchronizingBy: synchronize)
     }
 
     func save(best: Bool = false, step: Int) throws {
@@ -123,6 +124,27 @@ struct CheckpointSaverTests {
     try rig.saver.finish()
     #expect(try rig.hash(ofStep: 2) == second)
     #expect(try rig.hash(ofStep: 1) != second)
+  }
+
+  @Test("The logs are durable before a checkpoint takes its name")
+  func order() throws {
+    let events = Mutex([String]())
+    let rig = try Rig(
+      afterOperation: { operation in
+        if operation == .renamed { events.withLock { $0.append("named") } }
+      }, synchronize: { events.withLock { $0.append("logs") } })
+    try rig.save(step: 1)
+    try rig.save(step: 2)
+    try rig.saver.finish()
+    #expect(events.withLock { $0 } == ["logs", "named", "logs", "named"])
+  }
+
+  @Test("Logs that cannot be made durable keep the checkpoint from its name")
+  func logsFail() throws {
+    let rig = try Rig(synchronize: { throw Self.full })
+    try rig.save(step: 1)
+    #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
+    #expect(try rig.saver.store.steps().isEmpty)
   }
 
   @Test("With `stop` a failed save is thrown at the next look, and nothing half written stays")

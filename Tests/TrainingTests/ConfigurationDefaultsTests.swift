@@ -51,6 +51,8 @@ struct ConfigurationDefaultsTests {
       microBatches: null
       seed: 42
       patience: null
+      notFinite: abort
+      maxSkips: 10
       replicaCheckSteps: 100
       stallSeconds: 300
     checkpoint:

@@ -97,7 +97,7 @@ struct FaultTests {
     try injector.enter(.evaluate, step: 12)
   }
 
-  @Test("A gradient is poisoned in one place of the step")
+  @Test("A gradient is poisoned in one place, whenever the step is computed")
   func poison() throws {
     let injector = try #require(try injector("nan@backward,step=2"))
     var gradient = [Float](repeating: 1, count: 9)
@@ -109,6 +109,9 @@ struct FaultTests {
       #expect(buffer.count { $0.isNaN } == 1)
       buffer.update(repeating: 1)
       injector.poison(buffer, step: 2)
+      #expect(buffer.count { $0.isNaN } == 1)
+      buffer.update(repeating: 1)
+      injector.poison(buffer, step: 3)
       #expect(buffer.allSatisfy { $0 == 1 })
     }
   }

@@ -17,7 +17,7 @@ struct RunFolderMetricsTests {
 
   private static let header =
     "event,epoch,step,utterances,loss,emotion,contrastive_modality,contrastive_utterance,"
-    + "tcp_classification,tcp_regression,prototype,learning_rate,gradient_norm,accuracy,"
+    + "tcp_classification,tcp_regression,prototype,learning_rate,gradient_norm,skipped,accuracy,"
     + "weighted_f1,time_taken,time_elapsed,utterances_per_second\n"
 
   @Test("Both files have every column in every row")
@@ -29,7 +29,7 @@ struct RunFolderMetricsTests {
       // Every row is on its way to the device before the log is closed.
       #expect(
         try text(folder, "metrics.csv") == Self.header
-          + "train,1,1,80,0.1,,,,,,,,,,,0.25,,\nvalidation,1,1,80,null,,,,,,,,,,,0.25,,\n")
+          + "train,1,1,80,0.1,,,,,,,,,,,,0.25,,\nvalidation,1,1,80,,,,,,,,,,,,,0.25,,\n")
       let lines = try text(folder, "metrics.jsonl").split(separator: "\n")
       #expect(lines.count == 2)
       #expect(

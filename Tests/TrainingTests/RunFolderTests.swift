@@ -29,6 +29,20 @@ struct RunFolderTests {
     }
   }
 
+  @Test("What a killed job has left half written goes at the next start, and nothing else")
+  func unfinished() throws {
+    try withTemporaryFolder { parent in
+      let names = ["metrics.jsonl", "samples.jsonl", "result.json", "config.yaml", "run.lock"]
+      let own = names.map { "\($0).4194305.tmp" }
+      let living = "run.lock.1.tmp"
+      let foreign = ["notes.4194305.tmp", "metrics.jsonl.tmp", "metrics.jsonl"]
+      for name in own + foreign + [living] { try FileSystem.write("x", to: parent.path(name)) }
+      let folder = try RunFolder(path: parent.path)
+      try folder.close()
+      #expect(Set(try FileSystem.list(parent.path)) == Set(foreign + [living]))
+    }
+  }
+
   @Test("config.yaml reads back to the configuration")
   func configuration() throws {
     try withTemporaryFolder { parent in

@@ -76,6 +76,52 @@ struct StoppingTests {
     #expect(try rig.train("run").isFinished)
   }
 
+  @Test("Where checkpoints cannot be written, `stop` ends the run and `continue` waits for better")
+  func fullDisk() throws {
+    for policy in ["stop", "continue"] {
+      let rig = try TrainingRig(["checkpoint.ifSaveFails": policy, "checkpoint.everySteps": "2"])
+      let folder = rig.folder.path("run/checkpoints")
+      @Sendable func breakStorage() {
+        try? FileSystem.rename(folder, to: folder + ".away")
+        try? FileSystem.write("", to: folder)
+      }
+      @Sendable func mendStorage() {
+        try? FileSystem.remove(folder)
+        try? FileSystem.rename(folder + ".away", to: folder)
+      }
+      let atPoll: @Sendable (Int) -> Void = { poll in
+        if poll == 5 { breakStorage() }
+        if poll == 14 { mendStorage() }
+      }
+      guard policy == "continue" else {
+        #expect { _ = try rig.train("run", ranks: 2, atPoll: atPoll) } throws: {
+          ExitStatus($0) == .storage
+        }
+        continue
+      }
+      let run = try rig.train("run", ranks: 2, atPoll: atPoll)
+      #expect(run.isFinished && run.log.contains("could not be written"), "\(run.log)")
+      try #require(try rig.train("whole").isFinished)
+      #expect(try rig.traces("run", lastStep: 12).metrics.count == 15)
+      let never: @Sendable (Int) -> Void = { poll in if poll == 5 { breakStorage() } }
+      try FileSystem.removeTree(rig.folder.path("run"))
+      #expect { _ = try rig.train("run", ranks: 2, atPoll: never) } throws: {
+        ExitStatus($0) == .storage
+      }
+    }
+  }
+
+  @Test("More ranks than micro-batches, and counts that do not divide them, train and resume")
+  func unevenRanks() throws {
+    let rig = try TrainingRig(["train.microBatches": "2"])
+    for ranks in [3, 4, 5] {
+      let output = "run\(ranks)"
+      #expect(try rig.train(output, ranks: ranks, stoppingAtPoll: 4).step == 3)
+      #expect(try rig.train(output, ranks: ranks - 1).isFinished)
+      #expect(try rig.traces(output, lastStep: 12).metrics.count == 15)
+    }
+  }
+
   @Test("The command that goes on is the one that was stopped, with --resume auto")
   func restartCommand() {
     #expect(

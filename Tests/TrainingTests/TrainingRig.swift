@@ -43,32 +43,45 @@ struct TrainingRig {
   ///   - atPoll: called with the number of every look of the last rank, which comes between tasks
   ///     and between groups of dialogues that are scored.
   func train(
-    _ output: String, ranks: Int = 1, stoppingAtPoll lastPoll: Int = .max,
-    faults: [Fault] = [],
+    _ output: String, ranks: Int = 1, stoppingAtPoll lastPoll: Int = .max, faults: [String] = [],
     atPoll: @escaping @Sendable (Int) -> Void = { _ in }
   ) throws -> Ending {
-    let path = folder.path(output)
-    let configuration = configuration
-    let endings = try LoopbackCollective.run(ranks: ranks) { collective in
-      let polls = Polls(collective.rank == ranks - 1 ? (lastPoll, atPoll) : (.max, { _ in }))
-      let lines = Lines()
-      let team = Self.team(collective, polls, lines, faults)
+    let polls = Polls(lastPoll, atPoll)
+    let lines = Lines()
+    let endings = try withTrainers(
+      output, ranks: ranks, faults: faults, polls: polls, lines: lines
+    ) { trainer in
+      let ending = try trainer.run()
+      let isFinished = if case .finished = ending { true } else { false }
+      return Ending(isFinished: isFinished, step: trainer.progress.step)
+    }
+    var ending = endings[ranks - 1] ?? Ending(isFinished: true)
+    (ending.polls, ending.log) = (polls.count, lines.text)
+    return ending
+  }
+
+  /// Opens a run on every rank and does something with its trainer.
+  ///
+  /// - Returns: what each rank returned; nil for a run that had ended before.
+  func withTrainers<Result: Sendable>(
+    _ output: String, ranks: Int, faults: [String] = [], polls: Polls = Polls(.max) { _ in },
+    lines: Lines = Lines(), _ body: @escaping @Sendable (Trainer) throws -> Result
+  ) throws -> [Result?] {
+    let (path, configuration) = (folder.path(output), configuration)
+    let faults = try faults.map { try Fault($0) }
+    return try LoopbackCollective.run(ranks: ranks) { collective in
+      let isLast = collective.rank == ranks - 1
+      let team = Self.team(collective, isLast ? polls : Polls(.max) { _ in }, lines, faults)
       let data = try #require(try LoadedData(configuration))
       let request = TrainRequest(output: path, resume: .auto, logsSamples: true)
       let session = try TrainingSession(request, configuration, data, team)
-      if case .finished = session.start { return Ending(isFinished: true) }
+      if case .finished = session.start { return nil }
       let trainer = try Trainer(
         team: team, configuration: configuration.configuration, data: data,
         recorder: session.recorder, groupLimit: nil)
       if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
-      let ending = try trainer.run()
-      let isFinished = if case .finished = ending { true } else { false }
-      return Ending(
-        isFinished: isFinished, step: trainer.progress.step, polls: polls.count, log: lines.text)
+      return try body(trainer)
     }
-    var ending = endings[ranks - 1]
-    ending.log = endings[0].log
-    return ending
   }
 
   /// What came of a run, how often it looked whether it should stop, and what rank 0 said.
@@ -92,13 +105,14 @@ struct TrainingRig {
   }
 
   /// Counts how often a rank looks for a request to stop, which comes at one of the looks.
-  private final class Polls: Sendable {
+  final class Polls: Sendable {
     private let limit: Int
     private let action: @Sendable (Int) -> Void
     private let made = Mutex(0)
 
-    init(_ last: (limit: Int, action: @Sendable (Int) -> Void)) {
-      (limit, action) = last
+    init(_ limit: Int, _ action: @escaping @Sendable (Int) -> Void) {
+      self.limit = limit
+      self.action = action
     }
 
     var count: Int { made.withLock { $0 } }
@@ -113,8 +127,8 @@ struct TrainingRig {
     }
   }
 
-  /// What a rank has said.
-  private final class Lines: Sendable {
+  /// What the ranks have said.
+  final class Lines: Sendable {
     private let written = Mutex("")
 
     var text: String { written.withLock { $0 } }

@@ -42,8 +42,17 @@ extension Commands {
       ("version of the program", ProgramVersion.current), ("configuration", configuration.yaml),
       ("dataset", data.digest),
     ])
+    if configuration.train.microBatches != nil {
+      try team.requireSame(
+        Reproducibility.facts,
+        cure: "Install the same libraries on all nodes; for one kernel on all of them start with "
+          + "mpirun -x OPENBLAS_CORETYPE=Haswell; or set train.microBatches to null.")
+    }
     team.announce()
     team.settleThreads(for: configuration)
+    let notice = Reproducibility.unevenRanks(
+      microBatches: configuration.train.microBatches, ranks: team.collective.size)
+    if let notice, team.isFirst { team.log.logger.warning("\(notice)") }
     try team.tracker.enter(.open)
     let session = try TrainingSession(request, resolved, data, team)
     if case .finished(let result) = session.start {

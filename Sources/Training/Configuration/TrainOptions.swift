@@ -21,6 +21,20 @@ public struct TrainOptions: ConfigurationSection {
   /// The number of epochs without a better validation score after which training ends; nil for never.
   public var patience: Int?
 
+  /// What becomes of a step whose loss or gradient is NaN or infinite.
+  public var notFinite = NotFinitePolicy.abort
+
+  /// The number of steps that may be skipped one after another before training ends.
+  public var maxSkips = 10
+
+  /// What becomes of a step whose loss or gradient is NaN or infinite.
+  public enum NotFinitePolicy: String, CaseIterable, Sendable {
+    /// The run ends.
+    case abort
+    /// The step changes nothing, and the run goes on with the next.
+    case skip
+  }
+
   /// The number of steps between two comparisons of the ranks' parameters; nil for none.
   public var replicaCheckSteps: Int? = 100
 
@@ -37,10 +51,14 @@ public struct TrainOptions: ConfigurationSection {
     key("microBatches", \.microBatches, unlessNull: .powerOfTwo(upTo: 65_536)),
     key("seed", \.seed),
     key("patience", \.patience, unlessNull: .atLeast(1)),
+    key("notFinite", \.notFinite),
+    key("maxSkips", \.maxSkips, .within(1...1_000_000), changesResult: false),
     key("replicaCheckSteps", \.replicaCheckSteps, unlessNull: .atLeast(1), changesResult: false),
     key("stallSeconds", \.stallSeconds, unlessNull: .within(1...1_000_000), changesResult: false),
   ]
 }
+
+extension TrainOptions.NotFinitePolicy: ConfigurationWord {}
 
 /// The section `checkpoint`: when checkpoints are written and how many are kept.
 public struct CheckpointOptions: ConfigurationSection {

@@ -5,6 +5,7 @@ import Synchronization
 /// Makes the faults of one rank happen, each once.
 final class FaultInjector: Sendable {
   private let pending: Mutex<[Fault]>
+  private let poisonedStep = Mutex<Int?>(nil)
   // Called by the thread that enters phases, and no other.
   private nonisolated(unsafe) let finish: () throws -> Void
 
@@ -29,9 +30,13 @@ final class FaultInjector: Sendable {
   }
 
   /// Poisons the gradient of this rank before it is summed, where that is to happen.
+  ///
+  /// It does so again when the step is computed again, as it would if the cause lay in the data.
   func poison(_ gradient: UnsafeMutableBufferPointer<Float>, step: Int) {
-    let fault = take { $0.kind == .notANumber && $0.matches(step) }
-    if fault != nil { gradient[gradient.count / 2] = .nan }
+    if take({ $0.kind == .notANumber && $0.matches(step) }) != nil {
+      poisonedStep.withLock { $0 = step }
+    }
+    if poisonedStep.withLock({ $0 == step }) { gradient[gradient.count / 2] = .nan }
   }
 
   /// Changes one bit of the parameters after their update, where that is to happen.

@@ -15,8 +15,14 @@ enum RunDescription {
   }
 
   /// The metadata of every checkpoint of a run.
+  ///
+  /// - Parameters:
+  ///   - configuration: of the run.
+  ///   - dataset: that it is trained on.
+  ///   - digest: of the dataset.
+  ///   - ranks: how many train.
   static func metadata(
-    _ configuration: RunConfiguration, dataset: Dataset, digest: String
+    _ configuration: RunConfiguration, dataset: Dataset, digest: String, ranks: Int
   ) throws -> [String: String] {
     var metadata = libraries
     metadata[CheckpointCoding.Key.configuration] = configuration.yaml
@@ -24,6 +30,7 @@ enum RunDescription {
       decoding: try JSONEncoder().encode(dataset.manifest.emotions), as: UTF8.self)
     metadata[CheckpointCoding.Key.dataset] = digest
     metadata["dataset"] = dataset.manifest.name
+    metadata[CheckpointCoding.Key.ranks] = String(ranks)
     return metadata
   }
 

@@ -73,6 +73,7 @@ final class RunRecorder {
           .tcpClassification: outcome.parts.classification,
           .tcpRegression: outcome.parts.regression, .prototype: outcome.parts.prototype,
           .learningRate: outcome.learningRate, .gradientNorm: outcome.gradientNorm,
+          .skipped: Double(progress.skippedSteps),
           .timeTaken: seconds, .timeElapsed: secondsElapsed,
           .utterancesPerSecond: Double(batch.utteranceCount) / seconds,
         ]))

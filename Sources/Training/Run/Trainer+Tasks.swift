@@ -14,6 +14,10 @@ extension Trainer {
       rateFactor: schedule.factor(step: progress.step))
     progress.step += 1
     progress.cursor = batch.nextCursor
+    switch outcome.effect {
+    case .updated: progress.skippedInARow = 0
+    case .skipped: try countSkip(outcome, batch)
+    }
     try replicaCheck.run(
       state.replicaDigests(includesMoments: !engine.gradients.sharing.isSharded),
       step: progress.step)
@@ -32,6 +36,7 @@ extension Trainer {
   ///
   /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
   func validate() throws {
+    try requireFiniteParameters()
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
     try team.tracker.enter(.evaluate)
@@ -54,6 +59,7 @@ extension Trainer {
   ///   - isUrgent: whether the time counts more than the size of the file.
   func save(_ due: DueSaves, isUrgent: Bool = false) throws {
     try team.tracker.enter(.save)
+    try requireFiniteParameters()
     var snapshot: StateSnapshot?
     alone { snapshot = try recorder?.saver.prepare(for: due) }
     try state.copy(to: snapshot, progress)

@@ -59,10 +59,14 @@ struct TrainingSession {
         try store.prepare()
         try log.open(folder.log)
         try folder.write(configuration)
+        let description = try RunDescription.metadata(
+          configuration, dataset: data.dataset, digest: data.digest, ranks: team.collective.size)
+        let changes = Reproducibility.changes(
+          from: checkpoint?.metadata ?? [:], to: description,
+          microBatches: configuration.train.microBatches)
+        for change in changes { log.logger.warning("\(change)") }
         let saver = CheckpointSaver(
-          folder: folder, store: store, tracker: team.tracker,
-          description: try RunDescription.metadata(
-            configuration, dataset: data.dataset, digest: data.digest),
+          folder: folder, store: store, tracker: team.tracker, description: description,
           ifSaveFails: configuration.checkpoint.ifSaveFails, log: log)
         recorder = try RunRecorder(
           name: resolved.name, folder: folder, saver: saver, log: log,

@@ -23,6 +23,8 @@ public enum MetricsColumn: String, CaseIterable, Sendable {
   case learningRate = "learning_rate"
   /// The global gradient norm before clipping.
   case gradientNorm = "gradient_norm"
+  /// The number of steps so far that changed nothing, because they were not finite.
+  case skipped
   /// The accuracy of an evaluation, 0...1.
   case accuracy
   /// The weighted F1 of an evaluation, 0...1.
@@ -76,9 +78,14 @@ public struct MetricsRow: Sendable, Equatable {
     return head + figures.joined() + "}\n"
   }
 
-  /// The row as a line of `metrics.csv`; empty where there is no figure.
+  /// The row as a line of `metrics.csv`; empty where there is no figure, or none that is a number.
+  ///
+  /// The rows of JSON do not tell these two apart either, and the table is made from them again when
+  /// a run is resumed.
   var csv: String {
-    let figures = MetricsColumn.allCases.map { values[$0].map(JSONText.number) ?? "" }
+    let figures = MetricsColumn.allCases.map { column in
+      values[column].map { $0.isFinite ? JSONText.number($0) : "" } ?? ""
+    }
     return ([event.rawValue, String(epoch), String(step)] + figures).joined(separator: ",") + "\n"
   }
 

@@ -20,7 +20,25 @@ public final class RunFolder {
     self.path = path
     try FileSystem.createDirectory(path)
     lock = try RunLock(folder: path, timing: timing)
+    try removeUnfinished()
   }
+
+  /// Removes what a killed job has left half written, but for checkpoints.
+  private func removeUnfinished() throws(FileError) {
+    for name in try FileSystem.list(path) {
+      guard let final = FileReplacement.finalName(ofTemporary: name), Self.names.contains(final)
+      else { continue }
+      // Another job may be looking for a free folder at this moment.
+      let process = name.dropFirst(final.count + 1).dropLast(4)
+      if final == Self.lockName, FileSystem.exists("/proc/\(process)") { continue }
+      try FileSystem.remove("\(path)/\(name)")
+    }
+  }
+
+  private static let lockName = "run.lock"
+  private static let names: Set = [
+    "config.yaml", "metrics.jsonl", "metrics.csv", "samples.jsonl", "result.json", lockName,
+  ]
 
   // An error may pass the place where the folder would be closed.
   deinit { try? lock.release() }

@@ -18,6 +18,9 @@ enum CheckpointCoding {
     static let bestEpoch = "best_epoch"
     static let stale = "epochs_without_improvement"
     static let dataset = "dataset_digest"
+    static let skipped = "skipped_steps"
+    static let skippedInARow = "skipped_in_a_row"
+    static let ranks = "ranks"
   }
 
   static let prototypes = "prototypes"
@@ -56,6 +59,8 @@ extension CheckpointCoding {
     draft.set(Key.epoch, integer: progress.epoch)
     draft.set(Key.cursor, integer: progress.cursor)
     draft.set(Key.stale, integer: progress.epochsWithoutImprovement)
+    draft.set(Key.skipped, integer: progress.skippedSteps)
+    draft.set(Key.skippedInARow, integer: progress.skippedInARow)
     if let step = progress.validatedStep { draft.set(Key.validatedStep, integer: step) }
     guard let best = progress.best else { return }
     draft.set(Key.bestEpoch, integer: best.epoch)
@@ -135,6 +140,11 @@ extension CheckpointCoding {
     progress.cursor = try checkpoint.count(Key.cursor)
     progress.epochsWithoutImprovement = try checkpoint.count(Key.stale)
     progress.validatedStep = try validatedStep(of: checkpoint, progress)
+    // The first program versions did not skip steps.
+    if checkpoint.metadata[Key.skipped] != nil {
+      progress.skippedSteps = try checkpoint.count(Key.skipped)
+      progress.skippedInARow = try checkpoint.count(Key.skippedInARow)
+    }
     if checkpoint.metadata[Key.best] != nil {
       let report = try checkpoint.text(Key.best)
       progress.best = TrainingProgress.Best(

@@ -12,6 +12,10 @@ struct TrainingProgress: Sendable, Equatable, Codable {
   var best: Best?
   /// The number of epochs in a row that brought nothing better.
   var epochsWithoutImprovement = 0
+  /// The number of steps that changed nothing because their loss or gradient was not finite.
+  var skippedSteps = 0
+  /// How many of them were the last steps, one after another.
+  var skippedInARow = 0
 
   /// The number of epochs that were trained, the last one perhaps in part.
   var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }

@@ -85,6 +85,31 @@ final class GradientEngine {
   func run(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> LossParts {
+    try computeShare(batch, of: split, randomness: randomness)
+    try clock.measure(.synchronize) {
+      if sharing.isSharded {
+        try collective.reduceScatter(sum)
+      } else {
+        try collective.sum(sum)
+      }
+      try collective.sum(losses)
+    }
+    return LossParts(losses)
+  }
+
+  /// Computes this rank's share of the losses and leaves its gradient in ``sum``, all of it.
+  ///
+  /// Collective, because the prototypes come from the whole batch.
+  ///
+  /// - Parameters:
+  ///   - batch: the same on every rank.
+  ///   - split: the split it belongs to.
+  ///   - randomness: the dropout of the step; nil for none.
+  /// - Returns: the unweighted parts of this rank's share of the loss.
+  @discardableResult
+  func computeShare(
+    _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
+  ) throws -> LossParts {
     let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
     try clock.measure(.load) {
       pass.load(batch.microBatches[mine], of: split, randomness: randomness, recording: true)
@@ -96,14 +121,6 @@ final class GradientEngine {
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
     try differentiate(scales)
     tracker.poison(sum.elements)
-    try clock.measure(.synchronize) {
-      if sharing.isSharded {
-        try collective.reduceScatter(sum)
-      } else {
-        try collective.sum(sum)
-      }
-      try collective.sum(losses)
-    }
     return LossParts(losses)
   }
 

@@ -9,6 +9,16 @@ import TensorCore
 final class StepEngine {
   /// What became of a step.
   struct Outcome {
+    /// What a step does to the state.
+    enum Effect {
+      /// Parameters, moments and prototypes have taken the batch in.
+      case updated
+      /// They are what they were before, because the loss or the gradient is not finite.
+      case skipped
+    }
+
+    /// What the step did to the state.
+    let effect: Effect
     /// The unweighted parts of the loss of the global batch.
     let parts: LossParts
     /// The loss.
@@ -41,14 +51,13 @@ final class StepEngine {
 
   /// Trains on one global batch.
   ///
-  /// Collective. The outcome is the same on every rank, and so is the decision whether it is finite.
+  /// Collective. The outcome is the same on every rank, for so are the sums that it is judged by.
   ///
   /// - Parameters:
   ///   - batch: of the batch plan.
   ///   - split: the training split.
   ///   - step: the number of steps done so far.
   ///   - rateFactor: the factor of the learning rate that the schedule gives the step.
-  /// - Throws: `TrainingError` if the loss or the gradient is not finite; nothing has changed then.
   func run(
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
@@ -57,9 +66,13 @@ final class StepEngine {
     return try gradients.clock.measure(.update) {
       let norm = try gradientNorm()
       let loss = parts.total(gradients.model.options.loss)
-      guard norm.isFinite, loss.isFinite else {
+      let isFinite = norm.isFinite && loss.isFinite
+      let outcome = Outcome(
+        effect: isFinite ? .updated : .skipped, parts: parts, loss: loss, gradientNorm: norm,
+        learningRate: settings.optimizer.learningRate * rateFactor)
+      guard isFinite else {
         gradients.prototypes.discard()
-        throw notFinite(batch, of: split, step: step, loss: loss)
+        return outcome
       }
       optimizer.update(
         gradients.parameters.values.pointer, gradients: gradients.sum.pointer,
@@ -68,9 +81,7 @@ final class StepEngine {
       try gradients.gatherParameters()
       gradients.tracker.flipBit(in: gradients.parameters.values.elements)
       gradients.prototypes.commit()
-      return Outcome(
-        parts: parts, loss: loss, gradientNorm: norm,
-        learningRate: settings.optimizer.learningRate * rateFactor)
+      return outcome
     }
   }
 
@@ -85,16 +96,5 @@ final class StepEngine {
     // Every block is one rank's own and zero on all others, so this sum is exact.
     if gradients.sharing.isSharded { try gradients.collective.sum(blockSquares) }
     return GradientNorm.combine(blockSquares)
-  }
-
-  private func notFinite(
-    _ batch: GlobalBatch, of split: Split, step: Int, loss: Double
-  ) -> TrainingError {
-    let names = batch.dialogues.map { split.dialogues[$0].id }.joined(separator: ", ")
-    let what = loss.isFinite ? "the gradient" : "the loss"
-    return TrainingError(
-      kind: .notFinite, place: "step \(step + 1), dialogues \(names)",
-      reason: "\(what) is NaN or infinite",
-      cure: "Lower optimizer.learningRate, and look at the features of these dialogues.")
   }
 }

@@ -53,9 +53,15 @@ struct RankTeam {
 
   /// Checks that all ranks run the same program on the same configuration and data; collective.
   ///
-  /// - Parameter facts: what must be equal, under the names that a message uses.
+  /// - Parameters:
+  ///   - facts: what must be equal, under the names that a message uses.
+  ///   - cure: what to do where one is not.
   /// - Throws: `TrainingError` naming the first rank that differs from rank 0, on all ranks.
-  func requireSame(_ facts: [(name: String, value: String)]) throws {
+  func requireSame(
+    _ facts: [(name: String, value: String)],
+    cure: String =
+      "Install the same program, configuration and dataset under the same paths on all nodes."
+  ) throws {
     let separator = "\u{1}"
     let own = facts.map(\.value).joined(separator: separator)
     let all = try collective.gather(Array(own.utf8), to: 0)
@@ -66,10 +72,7 @@ struct RankTeam {
         return differing.map { "rank \(rank) has another \($0.0.name) than rank 0" }
       }.first)
     guard let problem else { return }
-    throw TrainingError(
-      kind: .disagreement, reason: problem,
-      cure: "Install the same program, configuration and dataset under the same paths on all nodes."
-    )
+    throw TrainingError(kind: .disagreement, reason: problem, cure: cure)
   }
 
   /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.

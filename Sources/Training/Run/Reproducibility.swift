@@ -1,0 +1,48 @@
+import Checkpointing
+
+/// What the last bits of a run depend on beyond its configuration and data.
+enum Reproducibility {
+  /// The facts that must be equal on all ranks where a run promises its bits, with their names.
+  static var facts: [(name: String, value: String)] {
+    libraries.dropFirst().map { ($0.name, RunDescription.libraries[$0.key] ?? "") }
+  }
+
+  private static let libraries = [
+    (key: "program_version", name: "program version"), (key: "blas_kernel", name: "BLAS kernel"),
+    (key: "blas_version", name: "OpenBLAS"), (key: "c_library", name: "C library"),
+  ]
+
+  /// Why a run that goes on from a checkpoint has other bits than if it had not been interrupted.
+  ///
+  /// - Parameters:
+  ///   - metadata: of the checkpoint; what it does not tell is taken to be the same.
+  ///   - now: of the checkpoints that this run will write.
+  ///   - microBatches: the number of micro-batches; nil for that of the ranks.
+  /// - Returns: a sentence for each reason.
+  static func changes(
+    from metadata: [String: String], to now: [String: String], microBatches: Int?
+  ) -> [String] {
+    var facts = libraries
+    if microBatches == nil { facts.append((CheckpointCoding.Key.ranks, "number of ranks")) }
+    return facts.compactMap { key, name in
+      guard let before = metadata[key], let after = now[key], before != after else { return nil }
+      return """
+        the checkpoint was written with the \(name) \(before), this run has \(after): from here on \
+        the bits differ from those of a run that is not interrupted.
+        """
+    }
+  }
+
+  /// What is to be said where the ranks do not hold whole subtrees of the sum over micro-batches.
+  ///
+  /// - Parameters:
+  ///   - microBatches: the number of micro-batches, a power of two; nil where nothing is promised.
+  ///   - ranks: the number of ranks.
+  static func unevenRanks(microBatches: Int?, ranks: Int) -> String? {
+    guard let microBatches, ranks.nonzeroBitCount != 1 else { return nil }
+    return """
+      train.microBatches is \(microBatches), but \(ranks) ranks are no power of two: the bits may \
+      differ from those at 1, 2, 4 or more such ranks.
+      """
+  }
+}

@@ -1,0 +1,48 @@
+import Testing
+
+@testable import Training
+
+@Suite("What the last bits depend on")
+struct ReproducibilityTests {
+  private let before = [
+    "program_version": "1.0.0", "blas_kernel": "Haswell", "blas_version": "OpenBLAS 0.3.21",
+    "c_library": "glibc 2.36", "ranks": "4",
+  ]
+
+  private func changes(_ changed: [String: String], microBatches: Int?) -> [String] {
+    Reproducibility.changes(
+      from: before, to: before.merging(changed) { $1 }, microBatches: microBatches)
+  }
+
+  @Test(
+    "Each library, and the rank count that decides about micro-batches, is told with both values")
+  func told() {
+    #expect(changes([:], microBatches: nil).isEmpty)
+    for key in before.keys {
+      let told = changes([key: "other"], microBatches: nil)
+      #expect(told.count == 1, "\(key)")
+      #expect(told.first?.contains("\(before[key] ?? ""), this run has other: ") == true)
+    }
+    #expect(changes(["ranks": "2"], microBatches: 8).isEmpty)
+    #expect(changes(["ranks": "2", "c_library": "musl"], microBatches: 8).count == 1)
+  }
+
+  @Test("A checkpoint that does not tell its ranks is not accused")
+  func silent() {
+    var older = before
+    older["ranks"] = nil
+    #expect(Reproducibility.changes(from: older, to: before, microBatches: nil).isEmpty)
+  }
+
+  @Test("Rank counts that do not hold whole subtrees are told, where bits are promised")
+  func uneven() {
+    for ranks in [1, 2, 4, 8, 16] {
+      #expect(Reproducibility.unevenRanks(microBatches: 8, ranks: ranks) == nil)
+    }
+    for ranks in [3, 5, 6, 12] {
+      let notice = Reproducibility.unevenRanks(microBatches: 8, ranks: ranks)
+      #expect(notice?.contains("\(ranks) ranks") == true)
+      #expect(Reproducibility.unevenRanks(microBatches: nil, ranks: ranks) == nil)
+    }
+  }
+}

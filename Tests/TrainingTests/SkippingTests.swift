@@ -1,0 +1,143 @@
+import DataParallel
+import TensorCore
+import Testing
+
+@testable import Training
+
+@Suite("Steps that are not finite")
+struct SkippingTests {
+  private func nan(rank: Int, steps: [Int]) -> [String] {
+    steps.map { "nan@backward,rank=\(rank),step=\($0)" }
+  }
+
+  /// What `train` threw.
+  private func failure(
+    _ rig: TrainingRig, _ output: String, ranks: Int = 1, faults: [String]
+  ) -> TrainingError? {
+    do {
+      _ = try rig.train(output, ranks: ranks, faults: faults)
+      return nil
+    } catch {
+      return error as? TrainingError
+    }
+  }
+
+  @Test("NaN in the gradient of one rank ends all of them, with rank and dialogues named")
+  func aborts() throws {
+    let rig = try TrainingRig()
+    let error = try #require(failure(rig, "run", ranks: 3, faults: nan(rank: 1, steps: [3])))
+    #expect(error.kind == .notFinite && error.reason == "the gradient is NaN or infinite")
+    let samples = String(
+      decoding: try FileSystem.readAll(rig.folder.path("run/samples.jsonl")), as: UTF8.self)
+    #expect(samples.split(separator: "\n").count == 2)
+    let place = try #require(error.place)
+    #expect(place.hasPrefix("step 3, rank 1 (gradient of train-"), "\(place)")
+    #expect(!place.contains("rank 0") && !place.contains("rank 2"))
+    // A third of 36 dialogues.
+    #expect(9...15 ~= place.split(separator: ",").count - 1, "\(place)")
+  }
+
+  @Test("A skipped step leaves every bit of the state, on every rank", arguments: [false, true])
+  func leavesNoTrace(isSharded: Bool) throws {
+    let rig = try TrainingRig(["train.notFinite": "skip", "optimizer.sharded": "\(isSharded)"])
+    let outcomes = try rig.withTrainers("run", ranks: 3, faults: nan(rank: 2, steps: [3])) {
+      trainer -> [String] in
+      func bits() -> [UInt64] {
+        let optimizer = trainer.engine.optimizer
+        let moments = [optimizer.firstMoment, optimizer.secondMoment].flatMap { moment in
+          moment.elements.map { UInt64($0.bitPattern) }
+        }
+        return trainer.state.replicaDigests(includesMoments: false).map(\.value) + moments
+          + [UInt64(optimizer.updateCount)]
+      }
+      try trainer.step()
+      try trainer.step()
+      let before = bits()
+      try trainer.step()
+      let after = bits()
+      let skipped = trainer.progress
+      try trainer.step()
+      return [
+        "\(before == after)", "\(bits() == after)", "\(skipped.step) \(skipped.cursor)",
+        "\(skipped.skippedSteps) \(skipped.skippedInARow)",
+        "\(trainer.progress.skippedSteps) \(trainer.progress.skippedInARow)",
+        "\(trainer.engine.optimizer.updateCount)",
+      ]
+    }
+    for outcome in outcomes { #expect(outcome == ["true", "false", "3 108", "1 1", "1 0", "3"]) }
+  }
+
+  @Test("Skipped steps are counted in the rows, and told with rank and dialogues")
+  func counts() throws {
+    let rig = try TrainingRig(["train.notFinite": "skip"])
+    let run = try rig.train("run", ranks: 2, faults: nan(rank: 0, steps: [3, 4, 9]))
+    #expect(run.isFinished)
+    let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
+    #expect(rows.map(\.step) == Array(1...12))
+    #expect(rows.map { $0.values[.skipped] } == [0, 0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3])
+    #expect(
+      rows.map { $0.values[.gradientNorm] == nil } == (1...12).map { [3, 4, 9].contains($0) })
+    #expect(run.log.contains("step 4, rank 0 (gradient of train-"), "\(run.log)")
+    #expect(run.log.contains("the step is skipped, 2 in a row and 2 in all."))
+    #expect(run.log.contains("the step is skipped, 1 in a row and 3 in all."))
+  }
+
+  @Test("So many skipped steps in a row end the run, also where a resume lies between them")
+  func maximum() throws {
+    let rig = try TrainingRig(["train.notFinite": "skip", "train.maxSkips": "3"])
+    let error = failure(rig, "run", faults: nan(rank: 0, steps: [2, 4, 5, 6]))
+    #expect(error?.kind == .notFinite && error?.place?.hasPrefix("step 6, ") == true)
+    let first = try rig.train("cut", stoppingAtPoll: 3, faults: nan(rank: 0, steps: [2]))
+    #expect(first.step == 2)
+    let second = failure(rig, "cut", faults: nan(rank: 0, steps: [3, 4]))
+    #expect(second?.kind == .notFinite && second?.place?.hasPrefix("step 4, ") == true)
+  }
+
+  @Test("A run that was stopped after a skipped step ends as one that was not")
+  func resumed() throws {
+    let rig = try TrainingRig(["train.notFinite": "skip", "train.microBatches": "4"])
+    try #require(try rig.train("whole", faults: nan(rank: 0, steps: [3])).isFinished)
+    let first = try rig.train("cut", ranks: 2, stoppingAtPoll: 4, faults: nan(rank: 1, steps: [3]))
+    try #require(first.step == 3)
+    try #require(try rig.train("cut").isFinished)
+    let (whole, cut) = try (rig.traces("whole", lastStep: 12), rig.traces("cut", lastStep: 12))
+    #expect(whole == cut)
+  }
+
+  @Test("Predictions that are not finite are told by dialogue")
+  func predictions() throws {
+    let rig = try TrainingRig()
+    var message = ""
+    do {
+      _ = try rig.withTrainers("run", ranks: 2) { trainer in
+        if trainer.team.rank == 1 {
+          trainer.state.parameters.values.elements.update(repeating: .nan)
+        }
+        try trainer.step()
+      }
+    } catch let error as TrainingError {
+      message = "\(error)"
+    }
+    // The prototypes carry the trouble to rank 0 too, which is not at fault.
+    #expect(message.hasPrefix("step 1, rank 1 (prediction of train-"), "\(message)")
+  }
+
+  @Test("Parameters that are not finite are neither scored nor saved")
+  func parameters() throws {
+    let rig = try TrainingRig()
+    for isSaving in [true, false] {
+      #expect {
+        _ = try rig.withTrainers("run\(isSaving)", ranks: 2) { trainer in
+          try trainer.step()
+          trainer.state.parameters.values.elements[7] = .nan
+          if isSaving {
+            try trainer.save(DueSaves(best: true, step: true))
+          } else {
+            try trainer.validate()
+          }
+        }
+      } throws: { ExitStatus($0) == .notFinite }
+      #expect(try FileSystem.list(rig.folder.path("run\(isSaving)/checkpoints")).isEmpty)
+    }
+  }
+}
