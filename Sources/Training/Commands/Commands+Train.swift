@@ -12,6 +12,8 @@ extension Commands {
   }
 
   private static func train(_ request: TrainRequest, _ team: RankTeam) throws -> ExitStatus {
+    // First of all, for other versions may not even talk alike.
+    try team.requireSame([("version of the program", ProgramVersion.current)])
     var resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
@@ -39,7 +41,7 @@ extension Commands {
     let resolved = resolved.using(data.dataset.modalities)
     let configuration = resolved.configuration
     try team.requireSame([
-      ("version of the program", ProgramVersion.current), ("configuration", configuration.yaml),
+      ("configuration", configuration.yaml),
       ("dataset", data.digest),
     ])
     if configuration.train.microBatches != nil {

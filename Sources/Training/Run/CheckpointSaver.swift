@@ -20,8 +20,8 @@ final class CheckpointSaver {
   private var snapshot: StateSnapshot?
   private var synchronization: Synchronization = {}
 
-  /// Whether the snapshot holds a best state that could not be written.
-  private var isBestWaiting = false
+  /// What the snapshot holds that could not be written.
+  private var waiting = DueSaves(best: false, step: false)
   /// Why the last save has failed; nil if it has not, or is not known to have.
   private var lastFailure: (any Error)?
 
@@ -77,9 +77,11 @@ extension CheckpointSaver {
     try settle(work.wait())
     try folder.confirmOwnership()
     try folder.confirmPresence()
-    if due.best { isBestWaiting = false }
-    try writeWaitingBest()
-    return isBestWaiting ? nil : snapshot
+    // The step that is saved now makes up for one that was not.
+    waiting.step = false
+    if due.best { waiting.best = false }
+    try writeWaiting()
+    return waiting.best ? nil : snapshot
   }
 
   /// Starts to write the snapshot: the best first, because the step's checkpoint refers to it.
@@ -89,7 +91,7 @@ extension CheckpointSaver {
   ///   - isUrgent: whether the time counts more than the size of the file.
   func start(_ due: DueSaves, isUrgent: Bool = false) {
     guard let snapshot else { preconditionFailure("a save was started before begin") }
-    isBestWaiting = false
+    waiting = DueSaves(best: false, step: false)
     lastFailure = nil
     work.start(
       due, of: snapshot, description: description, isUrgent: isUrgent, after: synchronization)
@@ -103,20 +105,20 @@ extension CheckpointSaver {
   /// - Throws: if it has failed, whatever the policy, because no other will make up for it.
   func finish() throws {
     try settle(work.wait())
-    try writeWaitingBest()
+    try writeWaiting()
     if let lastFailure { throw lastFailure }
   }
 
-  private func writeWaitingBest() throws {
-    guard isBestWaiting else { return }
-    start(DueSaves(best: true, step: false))
+  private func writeWaiting() throws {
+    guard waiting.best || waiting.step else { return }
+    start(waiting)
     try settle(work.wait())
   }
 
   /// Ends the run because of a failed save, or says that it goes on.
   private func settle(_ failure: CheckpointWork.Failure?) throws {
     guard let failure else { return }
-    isBestWaiting = failure.isBestMissing
+    waiting = failure.missing
     lastFailure = failure.error
     guard ifSaveFails == .continue else { throw failure.error }
     log.logger.warning(

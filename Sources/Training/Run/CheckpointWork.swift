@@ -8,8 +8,8 @@ final class CheckpointWork: Sendable {
   struct Failure: Error {
     /// The step that was to be saved.
     let step: Int
-    /// Whether the best checkpoint was due and is not written.
-    let isBestMissing: Bool
+    /// What was due and is not written.
+    let missing: DueSaves
     /// Why.
     let error: any Error
   }
@@ -46,18 +46,18 @@ final class CheckpointWork: Sendable {
   ) {
     let (step, level) = (snapshot.progress.step, isUrgent ? CheckpointStore.urgentLevel : nil)
     work.start { [store, tracker] in
-      var isBestMissing = due.best
+      var missing = due
       let pace = tracker.pace(ofStep: step)
       do {
         try tracker.heartbeat.whileSaving {
           let draft = try CheckpointCoding.draft(snapshot, description: description)
           try synchronize()
           if due.best { try store.saveBest(draft, level: level, pace: pace) }
-          isBestMissing = false
+          missing.best = false
           if due.step { try store.save(draft, step: step, level: level, pace: pace) }
         }
       } catch {
-        throw Failure(step: step, isBestMissing: isBestMissing, error: error)
+        throw Failure(step: step, missing: missing, error: error)
       }
     }
   }

@@ -30,7 +30,10 @@ enum RunDescription {
       decoding: try JSONEncoder().encode(dataset.manifest.emotions), as: UTF8.self)
     metadata[CheckpointCoding.Key.dataset] = digest
     metadata["dataset"] = dataset.manifest.name
-    metadata[CheckpointCoding.Key.ranks] = String(ranks)
+    // With fixed micro-batches nothing depends on the ranks, so the file does not tell them.
+    if configuration.train.microBatches == nil {
+      metadata[CheckpointCoding.Key.ranks] = String(ranks)
+    }
     return metadata
   }
 

@@ -31,6 +31,7 @@ extension Trainer {
     schedule = makeSchedule()
     try state.broadcast(over: team.collective)
     try state.restoreShards(from: checkpoint, team)
+    replicaCheck.begin(at: progress.step)
   }
 
   /// The learning rate from the first step to the last that is planned.

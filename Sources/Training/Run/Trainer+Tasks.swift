@@ -18,11 +18,15 @@ extension Trainer {
     case .updated: progress.skippedInARow = 0
     case .skipped: try countSkip(outcome, batch)
     }
-    try replicaCheck.run(
-      state.replicaDigests(includesMoments: !engine.gradients.sharing.isSharded),
-      step: progress.step)
+    try compareReplicas(isDue: false)
     try team.tracker.enter(.log)
     alone { try recorder?.record(outcome, of: batch, in: data.train, progress) }
+  }
+
+  private func compareReplicas(isDue: Bool) throws {
+    try replicaCheck.run(
+      state.replicaDigests(includesMoments: !engine.gradients.sharing.isSharded),
+      step: progress.step, isDue: isDue)
   }
 
   private func currentEpochPlan() -> EpochPlan {
@@ -60,6 +64,9 @@ extension Trainer {
   func save(_ due: DueSaves, isUrgent: Bool = false) throws {
     try team.tracker.enter(.save)
     try requireFiniteParameters()
+    // What is saved must not have drifted apart since the last comparison.
+    try compareReplicas(isDue: true)
+    try team.tracker.enter(.save)
     var snapshot: StateSnapshot?
     alone { snapshot = try recorder?.saver.prepare(for: due) }
     try state.copy(to: snapshot, progress)
@@ -108,5 +115,7 @@ extension Trainer {
     }
     progress.best = try team.shared((best ?? nil) ?? progress.best)
     try bestState.broadcast(over: team.collective)
+    // The state is that of the best epoch now, which must never be saved as that of the last step.
+    savedProgress = progress
   }
 }

@@ -25,14 +25,22 @@ final class ReplicaCheck {
     self.everySteps = everySteps
   }
 
+  /// Begins with the state of a checkpoint, which all ranks have from rank 0.
+  func begin(at step: Int) { lastSound = step }
+
   /// Compares where a comparison is due; collective.
   ///
   /// - Parameters:
   ///   - digests: of all tensors of this rank; made only when they are needed.
   ///   - step: the number of steps done.
+  ///   - isDue: whether to compare after any step that has not been compared.
   /// - Throws: `TrainingError` naming the ranks and the first tensor that differ, on all ranks.
-  func run(_ digests: @autoclosure () -> [TensorDigest], step: Int) throws {
-    guard let everySteps, step % everySteps == 0, team.collective.size > 1 else { return }
+  func run(
+    _ digests: @autoclosure () -> [TensorDigest], step: Int, isDue: Bool = false
+  ) throws {
+    guard let everySteps, team.collective.size > 1, step != lastSound,
+      isDue || step.isMultiple(of: everySteps)
+    else { return }
     try team.tracker.enter(.compare)
     let digests = digests()
     guard try differ(digests) else {

@@ -1,5 +1,8 @@
 /// The command line by which a run that was stopped goes on.
 enum RestartCommand {
+  /// What is not repeated, with its value.
+  private static let dropped = ["--resume", "--inject-fault"]
+
   /// The same command line with `--resume auto`, quoted for a shell.
   ///
   /// - Parameter arguments: of this process, the program's name first.
@@ -9,9 +12,9 @@ enum RestartCommand {
     for argument in arguments {
       if skipsNext {
         skipsNext = false
-      } else if argument == "--resume" {
+      } else if dropped.contains(argument) {
         skipsNext = true
-      } else if !argument.hasPrefix("--resume=") {
+      } else if !dropped.contains(where: { argument.hasPrefix("\($0)=") }) {
         kept.append(argument)
       }
     }
