@@ -95,6 +95,17 @@ struct FaultTests {
     #expect(messages(run).first?.contains(reason) == true, "\(run.errors)")
   }
 
+  @Test("Where both observers are stopped, another rank ends the job")
+  func observers() throws {
+    let run = try job(
+      "stop@forward,rank=0,step=3", ["--inject-fault", "stop@forward,rank=1,step=3"])
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    #expect(
+      messages(run).first?.contains("no message gets through to rank 0 or rank 1") == true,
+      "\(run.errors)")
+  }
+
   @Test("A process that ends without a word is named, where the launcher does not mind")
   func earlyExit() throws {
     let run = try job(

@@ -53,9 +53,9 @@ struct PatrolTests {
       patrol.noteTaken(at: time)
       #expect(patrol.stall(at: time) == nil)
     }
-    #expect(patrol.stall(at: 113.9) == nil)
-    #expect(patrol.stall(at: 114)?.cause == .unwatched([0, 2]))
-    #expect(patrol.stall(at: 114)?.rank == 3)
+    #expect(patrol.stall(at: 112.4) == nil)
+    #expect(patrol.stall(at: 112.5)?.cause == .unwatched([0, 2]))
+    #expect(patrol.stall(at: 112.5)?.rank == 3)
   }
 
   @Test("A rank that hangs by itself speaks when nobody has")
@@ -108,7 +108,7 @@ struct PatrolTests {
     var patrol = Self.patrol(0)
     patrol.hear(Self.report(.finish), from: 0, at: 1)
     patrol.noteFarewell()
-    #expect(patrol.stall(at: 23) == nil)
-    #expect(patrol.stall(at: 25)?.cause == .together)
+    #expect(patrol.stall(at: 22.4) == nil)
+    #expect(patrol.stall(at: 22.5)?.cause == .together)
   }
 }

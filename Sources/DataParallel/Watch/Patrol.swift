@@ -18,8 +18,9 @@ struct Patrol {
   /// of the job's, this rank does not live so long.
   static let mourning = 0.5
 
-  /// The seconds that each duty leaves those before it.
-  static let courtesy = (second: 2.5, itself: 4.0)
+  /// The seconds that each leaves those who are to speak before it: the second observer the first,
+  /// a rank that no observer hears both, and a rank that hangs by itself everybody.
+  static let courtesy = (second: 2.5, unheard: 2.5, itself: 4.0)
 
   /// The ranks that hear of all others: rank 0 and the first one on another node, else rank 1.
   ///
@@ -96,7 +97,8 @@ struct Patrol {
     let own = sightings[rank]
     let isWaiting = own.status.isWaiting
     let since = isWaiting ? max(own.moved, taken) : own.moved
-    let limit = limits.limit(of: own.status) + Self.courtesy.itself
+    let limit =
+      limits.limit(of: own.status) + (isWaiting ? Self.courtesy.unheard : Self.courtesy.itself)
     guard now - since >= limit, !(isWaiting && isCutOff) else { return nil }
     let cause: Stall.Cause = isLast ? .together : isWaiting ? .unwatched(observers) : .absent
     return Stall(rank: rank, status: own.status, seconds: now - own.moved, cause: cause)

@@ -62,9 +62,7 @@ final class Watchdog: @unchecked Sendable {
 
   /// Starts the thread.
   func run() {
-    let thread = Thread { [self] in watch() }
-    thread.name = "watchdog"
-    thread.start()
+    Thread.detachNewThread { [self] in watch() }
   }
 
   /// Waits until all ranks have come here and no message is under way, so that MPI may be ended.

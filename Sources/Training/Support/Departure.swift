@@ -23,7 +23,7 @@ public enum Departure {
   private static let patience = 2.0
 
   /// The seconds that they are given where another rank would soon speak instead.
-  private static let shortPatience = 1.75
+  private static let shortPatience = 1.25
 
   /// Who is to be called before the program ends, wherever and on whatever thread it does.
   private static let witnesses = Mutex<[any DepartureWitness]>([])
