@@ -50,8 +50,8 @@ public protocol Collective: AnyObject {
 
   /// Replaces this rank's slice by the elementwise sum of all ranks' elements there.
   ///
-  /// The bits are those of ``sum(_:)``; what lies outside the slice of ``slice(of:)`` is left in no
-  /// particular state. Other ranks may read the elements during the call, and only then.
+  /// The bits are those of ``sum(_:)``; an element outside the slice of ``slice(of:)`` stays as it was
+  /// or is summed as well. Other ranks may read the elements during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
   func reduceScatter(_ buffer: SynchronizedBuffer) throws

@@ -140,7 +140,10 @@ struct FaultTests {
 
   @Test("A flipped bit is found at the next comparison, with rank and tensor")
   func flippedBit() throws {
-    let arguments = ["--set", "train.replicaCheckSteps=3"]
+    // A save compares too.
+    let arguments = [
+      "--set", "train.replicaCheckSteps=3", "--set", "checkpoint.everySteps=100",
+    ]
     let run = try job("flip@update,rank=3,step=4", ranks: 4, arguments)
     #expect(run.status == 76, "\(run.errors)")
     #expect(

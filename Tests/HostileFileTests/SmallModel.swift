@@ -32,7 +32,7 @@ enum SmallModel {
       optimizer: AdamW(configuration, layout: model.layout, shard: 0..<model.layout.count))
   }
 
-  private static func draft(_ state: ModelState) throws -> CheckpointDraft {
+  private static func snapshot() throws -> StateSnapshot {
     var progress = TrainingProgress()
     progress.step = 7
     progress.epoch = 1
@@ -40,8 +40,13 @@ enum SmallModel {
     var matrix = ConfusionMatrix(classCount: emotions.count)
     matrix.record(truth: 0, predicted: 1)
     _ = progress.score(ClassificationReport(matrix, emotions: emotions), epoch: 1)
+    let state = state()
     let snapshot = StateSnapshot(of: state.model)
     try state.copy(to: snapshot, progress)
+    return snapshot
+  }
+
+  private static func draft(_ snapshot: StateSnapshot) throws -> CheckpointDraft {
     var draft = try CheckpointCoding.draft(snapshot, description: [:])
     draft.set(CheckpointCoding.Key.emotions, list: emotions)
     draft.set(CheckpointCoding.Key.configuration, text: configuration.yaml)
@@ -52,9 +57,9 @@ enum SmallModel {
   /// The frame of a checkpoint.
   static func checkpoint() throws -> [UInt8] {
     var bytes: [UInt8] = []
-    let state = state()
-    try withExtendedLifetime(state) {
-      try draft(state).write(level: 3, path: "draft") { bytes.append(contentsOf: $0) }
+    let snapshot = try snapshot()
+    try withExtendedLifetime(snapshot) {
+      try draft(snapshot).write(level: 3, path: "draft") { bytes.append(contentsOf: $0) }
     }
     return bytes
   }

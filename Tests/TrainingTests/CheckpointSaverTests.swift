@@ -70,6 +70,7 @@ struct CheckpointSaverTests {
 
     /// The hash that the state has in a checkpoint.
     func hash() throws -> String {
+      try FileSystem.createDirectory(folder.path("now"))
       let store = CheckpointStore(folder: folder.path("now"), keepLast: 1)
       let snapshot = try small.snapshot(TrainingProgress())
       let draft = try CheckpointCoding.draft(snapshot, description: [:])

@@ -25,6 +25,7 @@ struct TrainingRig {
     let small = [
       "model.width": "12", "model.alignmentWidth": "10", "model.contextHidden": "8",
       "optimizer.warmupSteps": "5", "optimizer.learningRate": "0.01", "train.epochs": "2",
+      "train.microBatches": "4",
       "train.dialoguesPerBatch": "36", "checkpoint.everySteps": "4", "checkpoint.keepLast": "100",
     ]
     configuration = try ResolvedConfiguration(

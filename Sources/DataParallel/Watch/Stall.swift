@@ -75,8 +75,6 @@ public struct StallLimits: Sendable, Equatable, Codable {
   func limit(of status: RankStatus) -> Double {
     if status.isLeaving { return training + Self.leaving }
     if status.phase == .finish { return max(training, saving) }
-    // Before the first step data are read, from a storage that may be slow.
-    if status.phase == .load, status.step == 0 { return max(training, saving) }
     return status.phase.usesStorage ? saving : training
   }
 }

@@ -39,7 +39,8 @@ struct Evaluator {
     self.collective = collective
     self.heartbeat = heartbeat
     self.isStopRequested = isStopRequested
-    pass = BatchPass(model: model, parameters: parameters, workers: workers, products: .fast)
+    pass = BatchPass(
+      model: model, parameters: parameters, workers: workers, products: .reproducible)
   }
 
   /// Scores a split with labels; collective.
