@@ -66,8 +66,13 @@ public struct ParameterLayout: Sendable {
     let parameter = ParameterDescription(
       name: name, shape: shape, offset: count, initializer: initializer, isDecayed: isDecayed)
     parameters.append(parameter)
-    let mask = Self.alignment - 1
-    count = (parameter.range.upperBound + mask) & ~mask
+    count = parameter.offset + paddedCount(of: parameter)
     return ParameterID(index: parameters.count - 1)
+  }
+
+  /// The elements from the first of a parameter to the first of the next.
+  func paddedCount(of parameter: ParameterDescription) -> Int {
+    let mask = Self.alignment - 1
+    return (parameter.count + mask) & ~mask
   }
 }

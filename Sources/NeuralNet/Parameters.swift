@@ -52,10 +52,16 @@ public final class Parameters {
     }
   }
 
-  /// Sets the gradients that no operation has written to zero.
+  /// Sets the gradients that no operation has written to zero, and the elements between parameters.
+  ///
+  /// The buffer may hold anything there: what other ranks have left, or an overflow of the step
+  /// before.
   public func finishGradients() {
-    for (index, parameter) in layout.parameters.enumerated() where !slots[index].isWritten {
-      slots[index].pointer?.update(repeating: 0, count: parameter.count)
+    for (index, parameter) in layout.parameters.enumerated() {
+      guard let gradient = slots[index].pointer else { continue }
+      if !slots[index].isWritten { gradient.update(repeating: 0, count: parameter.count) }
+      let padded = layout.paddedCount(of: parameter)
+      (gradient + parameter.count).update(repeating: 0, count: padded - parameter.count)
     }
   }
 

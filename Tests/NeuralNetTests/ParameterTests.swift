@@ -154,6 +154,10 @@ struct ParameterTests {
       #expect(tensors[0] == [2, -3, 20, -30, 200, -300])
       #expect(tensors[1] == [1, 10, 100])
       #expect(tensors[2] == [Float](repeating: 0, count: 6) && tensors[3] == [0, 0])
+      let values = Set(layout.parameters.flatMap(\.range))
+      #expect(
+        gradients.elements.indices.allSatisfy { values.contains($0) || gradients.elements[$0] == 0 }
+      )
     }
   }
 }

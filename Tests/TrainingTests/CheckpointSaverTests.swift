@@ -209,6 +209,37 @@ struct CheckpointSaverTests {
     #expect(try rig.saver.store.steps() == [3])
   }
 
+  @Test("A best file from later in the course stays, and one of another course does not count")
+  func adoption() throws {
+    func best(_ epoch: Int) -> TrainingProgress.Best {
+      TrainingProgress.Best(
+        epoch: epoch,
+        validation: ClassificationReport(ConfusionMatrix(classCount: 2), emotions: ["a", "b"]))
+    }
+    func progress(_ step: Int, _ epoch: Int) -> TrainingProgress {
+      var progress = TrainingProgress()
+      (progress.step, progress.best) = (step, best(epoch))
+      return progress
+    }
+    let rig = try Rig()
+    let due = DueSaves(best: true, step: false)
+    try rig.small.state.copy(to: try rig.saver.prepare(for: due), progress(12, 2))
+    rig.saver.start(due)
+    try rig.saver.finish()
+    let none = rig.folder.path("none/checkpoints/step-00000008.safetensors.zst")
+    #expect(try rig.saver.adoptBest(of: progress(8, 1), besides: none))
+    #expect(try rig.saver.adoptBest(of: progress(18, 2), besides: none))
+    #expect(rig.warnings == 0)
+    #expect(try !rig.saver.adoptBest(of: progress(18, 3), besides: none))
+    #expect(rig.warnings == 1)
+    let inBest = rig.small.state
+    #expect(try rig.saver.restoreBest(into: inBest, expecting: best(2)) == best(2))
+    #expect(rig.warnings == 1)
+    // Where the course did not come to it again, the file still tells the truth.
+    #expect(try rig.saver.restoreBest(into: inBest, expecting: best(1)) == best(2))
+    #expect(rig.warnings == 2)
+  }
+
   @Test("A run folder that was removed ends the run")
   func folderGone() throws {
     let rig = try Rig(.continue)

@@ -92,6 +92,31 @@ struct RunFolderLockTests {
     }
   }
 
+  @Test("A process that has ended but is still listed does not keep its lock")
+  func unaskedExitCode() throws {
+    try withTemporaryFolder { folder in
+      var pid: pid_t = 0
+      let words: [UnsafeMutablePointer<CChar>?] = ["sleep", "0.3"].map { (word: String) in
+        strdup(word)
+      }
+      defer { words.forEach { free($0) } }
+      try #require(posix_spawnp(&pid, "sleep", nil, nil, words + [nil], environ) == 0)
+      defer { waitpid(pid, nil, 0) }
+      func fields() -> [Substring] {
+        let text = KernelFile.text("/proc/\(pid)/stat") ?? ""
+        return text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+      }
+      let started = try #require(UInt64(fields()[20]))
+      try write(
+        LockOwner(host: owner().host, pid: pid, started: started, heartbeat: Date()), to: folder)
+      #expect(throws: TrainingError.self) {
+        try RunLock(folder: folder.path, timing: Self.timing)
+      }
+      while fields()[1] != "Z" { usleep(10_000) }
+      try RunLock(folder: folder.path, timing: Self.timing).release()
+    }
+  }
+
   @Test("A lock that was cut off while it was written is taken over")
   func tornLock() throws {
     try withTemporaryFolder { folder in

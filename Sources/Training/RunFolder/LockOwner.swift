@@ -35,11 +35,15 @@ struct LockOwner: Codable, Equatable, Sendable {
   }
 
   /// Field 22 of `/proc/<pid>/stat`; nil if there is no such process.
+  ///
+  /// A process that has ended and that nobody has asked for its exit code yet counts as none: in a
+  /// container it may stay so for ever.
   private static func startTime(of pid: Int32) -> UInt64? {
     guard let text = KernelFile.text("/proc/\(pid)/stat") else { return nil }
     // The second field, the program's name, may hold spaces; the last ")" ends it.
     guard let nameEnd = text.lastIndex(of: ")") else { return nil }
     let fields = text[nameEnd...].split(separator: " ")
-    return fields.count > 20 ? UInt64(fields[20]) : nil
+    guard fields.count > 20, !["Z", "X"].contains(fields[1]) else { return nil }
+    return UInt64(fields[20])
   }
 }
