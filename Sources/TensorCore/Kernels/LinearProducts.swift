@@ -1,4 +1,6 @@
-/// The three matrix products of a linear map `y = x W^T`. Letters: N rows, D inputs, E outputs.
+/// The three matrix products of a linear map `y = x W^T`.
+///
+/// Letters: N rows, D inputs, E outputs.
 public struct LinearProducts: BitwiseCopyable, Sendable {
   /// Whether the bits of a result do not depend on company.
   ///
