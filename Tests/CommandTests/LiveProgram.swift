@@ -52,6 +52,9 @@ final class LiveProgram {
 
   var errors: String { text(errorPath) }
 
+  /// Whether the process that was started goes on.
+  var isRunning: Bool { process.isRunning }
+
   /// Waits until something is so; a program that ends before, or takes too long, fails the test.
   func wait(until isSo: () -> Bool) throws {
     while !isSo() {
