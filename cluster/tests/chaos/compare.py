@@ -10,10 +10,11 @@ def rows(path):
     """The rows of a file of one JSON value a line, without what depends on speed."""
     with open(path, encoding="utf-8") as file:
         values = [json.loads(line) for line in file]
-    return [
-        {k: v for k, v in row.items() if not k.startswith("time_") and not k.endswith("_per_second")}
-        for row in values
-    ]
+    return [{key: row[key] for key in row if not depends_on_speed(key)} for row in values]
+
+
+def depends_on_speed(key):
+    return key.startswith("time_") or key.endswith("_per_second")
 
 
 def result(folder):
@@ -40,7 +41,9 @@ def first_difference(reference, run):
         return f"{run} instead of {reference}"
     for number, (expected, found) in enumerate(zip(reference, run)):
         if expected != found:
-            return f"row {number + 1} is {found} instead of {expected}"
+            keys = [key for key in expected if expected[key] != found.get(key)]
+            facts = [f"{key} {found.get(key)} instead of {expected[key]}" for key in keys]
+            return f"row {number + 1} has {', '.join(facts)}"
     return f"{len(run)} rows instead of {len(reference)}"
 
 
@@ -61,7 +64,8 @@ def main(program, reference, run):
     expect("the results", result(reference), result(run))
     newest = sorted((reference / "checkpoints").iterdir())[-1].name
     for name in (f"checkpoints/{newest}", "best.safetensors.zst"):
-        expect(f"the tensors of {name}", hash_of(program, reference / name), hash_of(program, run / name))
+        hashes = [hash_of(program, folder / name) for folder in (reference, run)]
+        expect(f"the tensors of {name}", *hashes)
 
 
 main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,6 +1,7 @@
 # The loop `kills` of chaos.sh. Sourced.
 
-# Kills a run many times, each time at another place.
+# Kills a run many times, each time at another place. Neither the number of ranks nor whether they
+# share the optimizer's work may show in the end.
 loop_kills() {
   local count=$1 steps=$((40 * $1)) made=0 ranks
   local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps")
@@ -9,7 +10,7 @@ loop_kills() {
   reference "$scratch/kills-reference" "${arguments[@]}"
   while ((made < count)); do
     ranks=$(random_of 0 1 2 4 8)
-    begin "$folder" "$ranks" "${arguments[@]}"
+    begin "$folder" "$ranks" "${arguments[@]}" --set "optimizer.sharded=$(random_of true false)"
     if (($(random_below 5) == 0)); then
       random_pause 1000
       kill_session start "$ranks"

@@ -70,7 +70,11 @@ launcher_process() { pgrep -P "$session" || true; }
 rank_processes() {
   local launcher
   launcher=$(launcher_process)
-  if [[ $1 == 0 || -z $launcher ]]; then printf '%s' "$launcher"; else pgrep -P "$launcher" || true; fi
+  if [[ $1 == 0 || -z $launcher ]]; then
+    printf '%s' "$launcher"
+  else
+    pgrep -P "$launcher" || true
+  fi
 }
 
 # The step of the last row of a run's metrics; 0 where there is none.
@@ -119,8 +123,8 @@ complete() {
 # Holds a disturbed run against one that was not.
 #   expect_same REFERENCE RUN
 expect_same() {
-  local difference
-  if ! difference=$(python3 "$package/cluster/tests/chaos/compare.py" "$program" "$1" "$2" 2>&1); then
+  local difference compare=$package/cluster/tests/chaos/compare.py
+  if ! difference=$(python3 "$compare" "$program" "$1" "$2" 2>&1); then
     violation "the run is not as one that was never disturbed: $difference"
   fi
 }

@@ -3,7 +3,8 @@
 # Sends random signals to random processes of a run.
 loop_signals() {
   local count=$1 steps=$((60 * $1)) folder=$scratch/signals made=0 signal ranks
-  local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps" --set checkpoint.everySteps=20)
+  local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps")
+  arguments+=(--set checkpoint.everySteps=20)
   local -A endings=([75]=0 [1]=0)
   reference "$scratch/signals-reference" "${arguments[@]}"
   while ((made < count)); do

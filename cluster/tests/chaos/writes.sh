@@ -25,7 +25,7 @@ loop_writes() {
   complete "$folder" "${arguments[@]}"
   begin_again "$scratch/writes-reference" "$folder"
   end_loop "$cut of $count writes cut at a random byte of $size," \
-    "each time with a sound checkpoint to go on from"
+    "and a sound checkpoint looked for after each"
 }
 
 # There must be a sound checkpoint, and no temporary file but that of the write that was cut.
