@@ -158,7 +158,7 @@ expect_sound() {
 # What a killed session has left half written must be gone after the next start.
 expect_clean() {
   local files
-  files=$(find "$1" -name '*.tmp' -o -name 'run.lock')
+  files=$(find "$1" -name '*.tmp' -o -name 'run.lock' 2>&1) || true
   if [[ -n $files ]]; then violation "files were left behind: $files"; fi
 }
 

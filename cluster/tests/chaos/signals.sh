@@ -43,7 +43,7 @@ wait_for_handlers() {
   done
   for process in "${processes[@]}"; do
     while is_running; do
-      mask=$(sed -n 's/^SigCgt:\t//p' "/proc/$process/status" 2>/dev/null)
+      mask=$(sed -n 's/^SigCgt:\t//p' "/proc/$process/status" 2>/dev/null) || break # it is gone
       if ((0x${mask:-0} & 0x200)); then break; fi
       sleep 0.01
     done
