@@ -79,11 +79,16 @@ public struct Dataset: Sendable {
   ///
   /// Every call does the whole work again; keep the result.
   ///
+  /// - Parameters:
+  ///   - name: the split.
+  ///   - whileReading: called again and again; what it throws ends the work.
   /// - Throws: ``DataError`` of kind `missing` if the dataset has no such split or a file of it is
   ///   absent, of kind `bad` for the first thing that is wrong; `FileError` if the storage fails.
-  public func split(_ name: SplitName) throws -> Split {
+  public func split(
+    _ name: SplitName, whileReading: () throws -> Void = {}
+  ) throws -> Split {
     switch source {
-    case .folder(let reader): try reader.split(name)
+    case .folder(let reader): try reader.split(name, whileReading: whileReading)
     case .synthetic(let corpus): corpus.split(name, modalities: modalities)
     }
   }
@@ -103,7 +108,6 @@ public struct Dataset: Sendable {
       digest.add(modalities.contains(modality) ? 1 : 0)
     }
     for split in splits { digest.add(Int(truncatingIfNeeded: split.digest)) }
-    let digits = String(digest.value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
+    return digest.hexadecimal
   }
 }

@@ -18,7 +18,14 @@ enum FeatureAudit {
   private static let pieceByteCount = 32 * 1024
 
   /// Takes the block into the digest, and returns its first value that is not finite.
-  static func read(_ block: FeatureBlock, into digest: inout StableDigest) -> Finding? {
+  ///
+  /// - Parameters:
+  ///   - block: the features.
+  ///   - digest: takes in all of them.
+  ///   - whileReading: called after every piece.
+  static func read(
+    _ block: FeatureBlock, into digest: inout StableDigest, whileReading: () throws -> Void
+  ) rethrows -> Finding? {
     digest.add(block.type.rawValue)
     digest.add(block.rowCount)
     digest.add(block.width)
@@ -29,6 +36,7 @@ enum FeatureAudit {
         return finding(in: piece, at: start / block.type.byteCount, of: block)
       }
       digest.add(piece)
+      try whileReading()
     }
     return nil
   }

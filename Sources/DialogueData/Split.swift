@@ -112,7 +112,7 @@ public final class Split: Sendable {
     for modality in Modality.allCases {
       for block in features[modality]?.blocks ?? [] {
         digest.add(modality.rawValue)
-        let finding = FeatureAudit.read(block, into: &digest)
+        let finding = FeatureAudit.read(block, into: &digest) {}
         precondition(finding == nil, "\(modality) features of split \(name) are not finite")
       }
     }

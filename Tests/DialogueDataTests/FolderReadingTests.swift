@@ -32,6 +32,28 @@ import Testing
     #expect(try fixture.read().dialogues.map(\.id) == ["d1", "d2"])
   }
 
+  @Test func readingTellsOfItsProgressAndCanBeEnded() throws {
+    struct Ended: Error {}
+    try withTemporaryFolder { folder in
+      try DatasetFixture().write(to: folder)
+      let dataset = try Dataset(folder: folder.path)
+      var count = 0
+      _ = try dataset.split(.train) { count += 1 }
+      // Two lines, and a piece of each modality's features.
+      #expect(count == 4)
+      for last in 1...count {
+        var calls = 0
+        #expect(throws: Ended.self) {
+          try dataset.split(.train) {
+            calls += 1
+            if calls == last { throw Ended() }
+          }
+        }
+        #expect(calls == last)
+      }
+    }
+  }
+
   @Test func subsetOfModalities() throws {
     var fixture = DatasetFixture()
     fixture.options.modalities = [.audio]

@@ -80,7 +80,7 @@ import Testing
           try reader.read(damaged, path: "x.jsonl")
           #expect(reader.dialogues.count == 1)
         } catch {
-          #expect(error.kind == .bad)
+          #expect((error as? DataError)?.kind == .bad)
         }
       }
     }

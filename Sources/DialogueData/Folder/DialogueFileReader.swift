@@ -34,13 +34,17 @@ struct DialogueFileReader {
   /// - Parameters:
   ///   - bytes: the whole file.
   ///   - path: the file's name, for messages.
-  mutating func read(_ bytes: [UInt8], path: String) throws(DataError) {
+  ///   - whileReading: called after every line.
+  mutating func read(
+    _ bytes: [UInt8], path: String, whileReading: () throws -> Void = {}
+  ) throws {
     var number = 0
     var start = 0
     while start < bytes.count {
       number += 1
       let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
       try readLine(bytes[start..<end], Line(file: path, number: number))
+      try whileReading()
       start = end + 1
     }
   }

@@ -16,14 +16,18 @@ struct FeatureFileReader {
 
   /// The features of each modality, in the order of `widths`.
   ///
-  /// - Parameter digest: takes in all of them.
-  func read(into digest: inout StableDigest) throws -> [FeatureBlock] {
+  /// - Parameters:
+  ///   - digest: takes in all of them.
+  ///   - whileReading: called after every piece.
+  func read(
+    into digest: inout StableDigest, whileReading: () throws -> Void
+  ) throws -> [FeatureBlock] {
     let file = try open()
     var blocks: [FeatureBlock] = []
     for (modality, width) in widths {
       let block = try block(of: modality, width: width, in: file)
       digest.add(modality.rawValue)
-      if let finding = FeatureAudit.read(block, into: &digest) {
+      if let finding = try FeatureAudit.read(block, into: &digest, whileReading: whileReading) {
         throw notFinite(finding, modality)
       }
       blocks.append(block)

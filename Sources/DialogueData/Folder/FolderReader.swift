@@ -76,14 +76,18 @@ struct FolderReader: Sendable {
   }
 
   /// Reads a split and checks it completely.
-  func split(_ name: SplitName) throws -> Split {
+  ///
+  /// - Parameters:
+  ///   - name: the split.
+  ///   - whileReading: called after every line and every piece of the features.
+  func split(_ name: SplitName, whileReading: () throws -> Void) throws -> Split {
     let files = try SplitFiles(of: name, among: try FileSystem.list(folder), in: folder)
     var reader = DialogueFileReader(
       emotions: manifest.emotions, allowsMissingEmotion: options.allowsMissingEmotion)
     var digest = StableDigest()
     var blocks: [[FeatureBlock]] = []
     for stem in files.stems {
-      blocks.append(try readPair(stem, with: &reader, into: &digest))
+      blocks.append(try readPair(stem, with: &reader, into: &digest, whileReading))
     }
     guard !reader.dialogues.isEmpty else {
       throw DataError(
@@ -105,20 +109,21 @@ struct FolderReader: Sendable {
 
   /// Reads one file of dialogues and the features that belong to it.
   private func readPair(
-    _ stem: String, with reader: inout DialogueFileReader, into digest: inout StableDigest
+    _ stem: String, with reader: inout DialogueFileReader, into digest: inout StableDigest,
+    _ whileReading: () throws -> Void
   ) throws -> [FeatureBlock] {
     let dialoguePath = "\(folder)/\(stem).jsonl"
     let bytes = try Self.content(
       of: dialoguePath, of: folder, limit: DialogueFileReader.largestFile,
       cure: "Write the split in shards.")
     let firstDialogue = reader.dialogues.count
-    try reader.read(bytes, path: dialoguePath)
+    try reader.read(bytes, path: dialoguePath, whileReading: whileReading)
     bytes.withUnsafeBytes { digest.add($0) }
     guard !featureWidths.isEmpty else { return [] }
     return try FeatureFileReader(
       path: "\(folder)/\(stem).safetensors", dialoguePath: dialoguePath,
       dialogues: reader.dialogues[firstDialogue...], widths: featureWidths
-    ).read(into: &digest)
+    ).read(into: &digest, whileReading: whileReading)
   }
 
   private func tables(joining blocks: [[FeatureBlock]]) -> [Modality: FeatureTable] {

@@ -21,6 +21,12 @@ public struct StableDigest: Sendable {
     return [lanes.0, lanes.1, lanes.2, lanes.3].reduce(start) { Self.mix(Self.mix($0, $1), 0) }
   }
 
+  /// The digest as 16 hexadecimal digits.
+  public var hexadecimal: String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
   /// Takes in one piece of bytes.
   public mutating func add(_ bytes: UnsafeRawBufferPointer) {
     let wholeLength = bytes.count & ~31

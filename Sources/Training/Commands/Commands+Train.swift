@@ -12,8 +12,7 @@ extension Commands {
   }
 
   private static func train(_ request: TrainRequest, _ team: RankTeam) throws -> ExitStatus {
-    // First of all, for other versions may not even talk alike.
-    try team.requireSame([("version of the program", ProgramVersion.current)])
+    try team.requireSameVersion()
     var resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
@@ -40,10 +39,7 @@ extension Commands {
     }
     let resolved = resolved.using(data.dataset.modalities)
     let configuration = resolved.configuration
-    try team.requireSame([
-      ("configuration", configuration.yaml),
-      ("dataset", data.digest),
-    ])
+    try team.requireSame([("configuration", configuration.yaml), ("dataset", data.digest)])
     if configuration.train.microBatches != nil {
       try team.requireSame(
         Reproducibility.facts,

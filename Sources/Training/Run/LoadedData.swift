@@ -1,3 +1,4 @@
+import DFERCModel
 import DialogueData
 import TensorCore
 
@@ -13,19 +14,32 @@ struct LoadedData {
   ///
   /// - Parameters:
   ///   - resolved: the configuration.
-  ///   - isStopRequested: asked between two splits; where it is so, nothing is returned.
+  ///   - isStopRequested: asked again and again; where it is so, nothing is returned.
   /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
   init?(
     _ resolved: ResolvedConfiguration, unless isStopRequested: () -> Bool = { false }
   ) throws {
-    dataset = try Self.dataset(resolved)
-    if isStopRequested() { return nil }
-    train = try dataset.split(.train)
-    if isStopRequested() { return nil }
-    validation = try dataset.split(.validation)
-    if isStopRequested() { return nil }
-    test = try dataset.split(.test)
+    struct Interruption: Error {}
+    let dataset = try Self.dataset(resolved)
+    func goOn() throws { if isStopRequested() { throw Interruption() } }
+    func read(_ name: SplitName) throws -> Split {
+      try goOn()
+      return try dataset.split(name, whileReading: goOn)
+    }
+    do {
+      (train, validation, test) = (try read(.train), try read(.validation), try read(.test))
+    } catch is Interruption {
+      return nil
+    }
+    self.dataset = dataset
     digest = dataset.digest(of: [train, validation, test])
+  }
+
+  /// The model of a configuration for this data.
+  func model(of configuration: RunConfiguration) -> DFERC {
+    DFERC(
+      DFERCOptions(
+        configuration, widths: train.modalities, emotionCount: dataset.manifest.emotions.count))
   }
 
   /// The dataset of a configuration; its splits are read or made when they are asked for.
