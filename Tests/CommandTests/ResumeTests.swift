@@ -25,6 +25,26 @@ struct ResumeTests {
     #expect(resumed.output == whole.output)
   }
 
+  @Test("A run that has logged its samples goes on doing so; a damaged row is named")
+  func goesOnLogging() throws {
+    let first = try small.train("run", ["--set", "train.maxSteps=4"])
+    try #require(first.status == 0, "\(first.errors)")
+    let metrics = small.folder.path("run/metrics.jsonl")
+    try FileSystem.write(
+      try small.text("run/metrics.jsonl").replacing("\"step\":2", with: "\"step\":?"), to: metrics)
+    // Without --log-samples.
+    let second = try Program(
+      "train", "--config", small.configuration, "--data", small.data, "--output",
+      small.folder.path("run"), "--resume", "auto", "--set", "train.maxSteps=8")
+    try #require(second.status == 0, "\(second.errors)")
+    let place = "warning: \(metrics), line 2: it cannot be read and is left out"
+    #expect(second.errors.contains(place), "\(second.errors)")
+    let samples = try small.text("run/samples.jsonl").split(separator: "\n")
+    #expect(samples.count == 8)
+    let steps = try small.metrics("run").filter { $0.contains("\"train\"") }.count
+    #expect(steps == 7)
+  }
+
   @Test("Every dialogue is trained on once an epoch, in an order of its own")
   func samples() throws {
     let run = try small.train("run")
@@ -144,25 +164,6 @@ struct ResumeTests {
       "auto", "--set", "data.path=\(small.data)", "--set", "train.epochs=4",
     ])
     #expect(said.status == 0 && said.errors.contains("going on after step 18 of 24"))
-  }
-
-  @Test("Ranks with different data stop before the first step")
-  func disagreement() throws {
-    let other = small.folder.path("data2")
-    try FileManager.default.copyItem(atPath: small.data, toPath: other)
-    let lines = try small.text("data2/train.jsonl").replacing("\"joy\"", with: "\"anger\"")
-    try FileSystem.write(lines, to: "\(other)/train.jsonl")
-    try FileSystem.write(
-      """
-      #!/bin/sh
-      [ "$OMPI_COMM_WORLD_RANK" = 1 ] && data="\(other)" || data="\(small.data)"
-      exec "$@" --data "$data"
-      """, to: small.folder.path("differ.sh"))
-    let run = try Program(
-      ["train", "--config", small.configuration, "--output", small.folder.path("run")], ranks: 2,
-      wrapper: ["sh", small.folder.path("differ.sh")])
-    #expect(run.status == 76, "\(run.errors)")
-    #expect(run.errors.contains("rank 1 has another"))
   }
 
   @Test("A dataset without a modality is used as it is where none is chosen")

@@ -55,7 +55,7 @@ struct RunFolderMetricsTests {
       let original = row(.train, 3, loss: 0.1 + 0.2)
       try log.add(original)
       try log.close()
-      #expect(try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl")) == [original])
+      #expect(try JSONLines<MetricsRow>(folder.path("metrics.jsonl")).values == [original])
     }
   }
 
@@ -74,13 +74,39 @@ struct RunFolderMetricsTests {
       try second.add(row(.validation, 3))
       for step in 3...6 { try second.add(row(.train, step, loss: 9)) }
       try second.close()
-      let rows = try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
+      let rows = try JSONLines<MetricsRow>(folder.path("metrics.jsonl")).values
       #expect(rows.filter { $0.event == .train }.map(\.step) == [1, 2, 3, 4, 5, 6])
       #expect(
         rows.filter { $0.event == .train }.map { $0.values[.loss] == 9 }
           == [false, false, false, true, true, true])
       #expect(rows.filter { $0.event == .validation }.map(\.step) == [3])
       #expect(try text(folder, "metrics.csv") == Self.header + rows.map(\.csv).joined())
+    }
+  }
+
+  @Test("A damaged line is left out and named; those behind it stay")
+  func damagedLine() throws {
+    try withTemporaryFolder { folder in
+      let first = try MetricsLog(folder: folder.path, resumingAt: nil)
+      for step in 1...5 { try first.add(row(.train, step)) }
+      try first.close()
+      var lines = try text(folder, "metrics.jsonl").split(separator: "\n").map(String.init)
+      lines[1] = String(lines[1].dropFirst(9))
+      try FileSystem.write(lines.joined(separator: "\n"), to: folder.path("metrics.jsonl"))
+      let second = try MetricsLog(folder: folder.path, resumingAt: 4)
+      #expect(second.damagedLines == [2])
+      try second.close()
+      let kept = try JSONLines<MetricsRow>(folder.path("metrics.jsonl"))
+      #expect(kept.values.map(\.step) == [1, 3, 4] && kept.damaged.isEmpty)
+
+      try FileSystem.write(
+        "{}\n" + #"{"epoch":1,"step":2,"dialogues":["d"]}"# + "\nx\n{\"ep",
+        to: folder.path("samples.jsonl"))
+      let samples = try SampleLog(folder: folder.path, resumingAt: 4)
+      #expect(samples.damagedLines == [1, 3])
+      try samples.close()
+      #expect(
+        try text(folder, "samples.jsonl") == #"{"epoch":1,"step":2,"dialogues":["d"]}"# + "\n")
     }
   }
 
@@ -95,7 +121,7 @@ struct RunFolderMetricsTests {
       let second = try MetricsLog(folder: folder.path, resumingAt: 3, isValidated: true)
       try second.add(row(.test, 6))
       try second.close()
-      let rows = try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
+      let rows = try JSONLines<MetricsRow>(folder.path("metrics.jsonl")).values
       #expect(rows.map(\.event) == [.train, .validation, .test] && rows.map(\.step) == [3, 3, 6])
     }
   }
@@ -111,7 +137,7 @@ struct RunFolderMetricsTests {
       try first.close()
       func validations(_ step: Int, isValidated: Bool) throws -> [Int] {
         try MetricsLog(folder: folder.path, resumingAt: step, isValidated: isValidated).close()
-        return try JSONLines<MetricsRow>.read(folder.path("metrics.jsonl"))
+        return try JSONLines<MetricsRow>(folder.path("metrics.jsonl")).values
           .filter { $0.event == .validation }.map(\.step)
       }
       #expect(try validations(6, isValidated: true) == [3, 6])

@@ -85,6 +85,18 @@ struct TrainingRig {
     }
   }
 
+  /// What the trainers of a run fail with, all alike; empty if they do not.
+  func message(
+    _ output: String, ranks: Int, _ body: @escaping @Sendable (Trainer) throws -> Void
+  ) throws -> String {
+    do {
+      _ = try withTrainers(output, ranks: ranks, body)
+      return ""
+    } catch let error as TrainingError {
+      return "\(error)"
+    }
+  }
+
   /// What came of a run, how often it looked whether it should stop, and what rank 0 said.
   struct Ending {
     let isFinished: Bool
@@ -159,7 +171,7 @@ extension TrainingRig {
       RunResult.self, from: Data(try FileSystem.readAll("\(path)/result.json")))
     (result.timeTotal, result.environment) = (0, [:])
     return Traces(
-      metrics: try JSONLines<MetricsRow>.read("\(path)/metrics.jsonl").map(Self.timeless),
+      metrics: try JSONLines<MetricsRow>("\(path)/metrics.jsonl").values.map(Self.timeless),
       table: try text("\(path)/metrics.csv").split(separator: "\n").map {
         $0.split(separator: ",", omittingEmptySubsequences: false).dropLast(3)
           .joined(separator: ",")

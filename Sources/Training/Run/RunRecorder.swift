@@ -34,7 +34,23 @@ final class RunRecorder {
     self.log = log
     metrics = try MetricsLog(
       folder: folder.path, resumingAt: progress?.step, isValidated: progress?.isValidated ?? false)
-    samples = logsSamples ? try SampleLog(folder: folder.path, resumingAt: progress?.step) : nil
+    // A gap would look like dialogues that were left out.
+    let goesOnLogging = progress != nil && SampleLog.exists(in: folder.path)
+    samples =
+      logsSamples || goesOnLogging
+      ? try SampleLog(folder: folder.path, resumingAt: progress?.step) : nil
+    tellDamage("metrics.jsonl", metrics.damagedLines)
+    tellDamage("samples.jsonl", samples?.damagedLines ?? [])
+  }
+
+  private func tellDamage(_ file: String, _ lines: [Int]) {
+    guard let first = lines.first else { return }
+    let rest = lines.count - 1
+    log.logger.warning(
+      """
+      \(folder.path)/\(file), line \(first)\(rest > 0 ? " and \(rest) more" : ""): it cannot be \
+      read and is left out; the other lines stay.
+      """)
   }
 
   /// The seconds since the recorder was made.

@@ -7,6 +7,9 @@ public final class MetricsLog {
   private let table: FileWriter
   private var lastStep: [MetricsRow.Event: Int] = [:]
 
+  /// The numbers, from 1, of the lines that could not be read when the run was resumed.
+  public let damagedLines: [Int]
+
   /// Opens the two files of a run folder.
   ///
   /// - Parameters:
@@ -22,16 +25,16 @@ public final class MetricsLog {
   ) throws(FileError) {
     let linesPath = "\(folder)/metrics.jsonl"
     let tablePath = "\(folder)/metrics.csv"
-    let rows =
-      try step.map { step throws(FileError) in
-        try JSONLines<MetricsRow>.read(linesPath).filter { row in
-          switch row.event {
-          case .train: row.step <= step
-          case .validation: row.step < step || isValidated && row.step == step
-          case .test: false
-          }
-        }
-      } ?? []
+    let found = try step.map { _ throws(FileError) in try JSONLines<MetricsRow>(linesPath) }
+    damagedLines = found?.damaged ?? []
+    let rows = (found?.values ?? []).filter { row in
+      guard let step else { return false }
+      return switch row.event {
+      case .train: row.step <= step
+      case .validation: row.step < step || isValidated && row.step == step
+      case .test: false
+      }
+    }
     for row in rows { lastStep[row.event] = row.step }
     try FileSystem.write(rows.map(\.json).joined(), to: linesPath)
     try FileSystem.write(MetricsRow.csvHeader + rows.map(\.csv).joined(), to: tablePath)
@@ -68,21 +71,29 @@ public final class MetricsLog {
   }
 }
 
-/// Reads files of one JSON value a line that may have been cut off in the middle of a line.
-enum JSONLines<Value: Decodable> {
-  /// The values of the lines up to the first that cannot be read; none if there is no file.
-  static func read(_ path: String) throws(FileError) -> [Value] {
-    let bytes: [UInt8]
+/// The content of a file of one JSON value a line, some of which may be damaged.
+struct JSONLines<Value: Decodable> {
+  /// The values of all lines that can be read.
+  let values: [Value]
+  /// The numbers, from 1, of the other lines, but for a last one that was cut off.
+  let damaged: [Int]
+
+  /// Reads a file; one that does not exist has no lines.
+  init(_ path: String) throws(FileError) {
+    var bytes: [UInt8] = []
     do { bytes = try FileSystem.readAll(path) } catch {
       guard error.isMissing else { throw error }
-      return []
     }
     let decoder = JSONDecoder()
-    var values: [Value] = []
-    for line in bytes.split(separator: UInt8(ascii: "\n")) {
-      guard let value = try? decoder.decode(Value.self, text: line) else { break }
-      values.append(value)
+    let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    var (values, damaged): ([Value], [Int]) = ([], [])
+    for (index, line) in lines.enumerated() where !line.isEmpty {
+      if let value = try? decoder.decode(Value.self, text: line) {
+        values.append(value)
+      } else if index + 1 < lines.count {
+        damaged.append(index + 1)
+      }
     }
-    return values
+    (self.values, self.damaged) = (values, damaged)
   }
 }

@@ -16,6 +16,9 @@ public final class SampleLog {
     }
   }
 
+  /// The numbers, from 1, of the lines that could not be read when the run was resumed.
+  public let damagedLines: [Int]
+
   private let writer: FileWriter
 
   /// Opens the file of a run folder.
@@ -26,14 +29,20 @@ public final class SampleLog {
   ///     removed. Nil for a new run: the file starts empty.
   /// - Throws: `FileError`.
   public init(folder: String, resumingAt step: Int?) throws(FileError) {
-    let path = "\(folder)/samples.jsonl"
-    let lines =
-      try step.map { step throws(FileError) in
-        try JSONLines<Line>.read(path).filter { $0.step <= step }
-      } ?? []
+    let path = Self.path(in: folder)
+    let found = try step.map { _ throws(FileError) in try JSONLines<Line>(path) }
+    damagedLines = found?.damaged ?? []
+    let lines = (found?.values ?? []).filter { line in step.map { line.step <= $0 } ?? false }
     try FileSystem.write(lines.map(\.json).joined(), to: path)
     writer = try FileWriter(path: path, mode: .append)
   }
+
+  /// Whether a run that has logged its samples in a folder is to go on doing so.
+  ///
+  /// - Parameter folder: The run folder.
+  static func exists(in folder: String) -> Bool { FileSystem.exists(path(in: folder)) }
+
+  private static func path(in folder: String) -> String { "\(folder)/samples.jsonl" }
 
   /// Adds the line of a step.
   ///
