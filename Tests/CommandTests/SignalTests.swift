@@ -159,6 +159,22 @@ struct SignalTests {
     #expect(try doubled.finish() == 75, "\(doubled.errors)")
   }
 
+  @Test("What the launcher passes on of a signal to all processes is no second signal")
+  func passedOn() throws {
+    let run = try start("run", ["--inject-fault", "sleep:1@save"])
+    try waitForRows(3, of: run, "run")
+    let stranger = Process()
+    stranger.executableURL = URL(fileURLWithPath: "/bin/sh")
+    stranger.arguments = ["-c", "kill -TERM \(run.launcher)"]
+    try stranger.run()
+    stranger.waitUntilExit()
+    usleep(300_000)
+    // This process has started the run, as a launcher would have.
+    kill(run.launcher, SIGTERM)
+    #expect(try run.finish() == 75, "\(run.errors)")
+    try expectLastStepSaved("run", run)
+  }
+
   @Test("A dry run that is stopped keeps nothing")
   func dryRun() throws {
     let run = try start("run", ranks: nil, ["--fast-dev-run"])

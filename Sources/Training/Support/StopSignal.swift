@@ -5,6 +5,7 @@ import Synchronization
 ///
 /// SIGUSR1, SIGTERM and SIGINT only set a flag, which the run asks for where it can stop in good
 /// order. Whoever signals again does not want to wait: the second signal has its default action.
+/// What a launcher passes on, of a signal that a batch system has sent to all processes, is no second.
 enum StopSignal {
   private static let numbers = [SIGUSR1, SIGTERM, SIGINT]
 
@@ -12,9 +13,12 @@ enum StopSignal {
   static func install() {
     // Also initializes the variable here and not inside a handler.
     firstArrival.store(0, ordering: .relaxed)
+    firstSender.store(0, ordering: .relaxed)
     var action = sigaction()
-    action.__sigaction_handler.sa_handler = { number in receive(number) }
-    action.sa_flags = SA_RESTART
+    action.__sigaction_handler.sa_sigaction = { number, information, _ in
+      receive(number, from: information?.pointee._sifields._kill.si_pid ?? 0)
+    }
+    action.sa_flags = SA_RESTART | SA_SIGINFO
     sigemptyset(&action.sa_mask)
     // Whoever started this process may have blocked them.
     var caught = sigset_t()
@@ -34,11 +38,18 @@ enum StopSignal {
 /// When the first signal came, in nanoseconds of the monotonic clock; 0 before.
 private let firstArrival = Atomic<UInt64>(0)
 
+/// The process that sent it; 0 for the kernel, as on behalf of a terminal.
+private let firstSender = Atomic<pid_t>(0)
+
 /// The nanoseconds in which a signal that came by two ways still counts as one.
 private let doubledDelivery: UInt64 = 100_000_000
 
+/// The same where the second way leads through the launcher: Open MPI passes SIGTERM on after a
+/// second.
+private let delayedDelivery: UInt64 = 1_500_000_000
+
 /// Notes a signal; calls nothing that POSIX does not allow inside a handler.
-private func receive(_ number: Int32) {
+private func receive(_ number: Int32, from sender: pid_t) {
   let code = errno
   defer { errno = code }
   var time = timespec()
@@ -48,7 +59,9 @@ private func receive(_ number: Int32) {
     &+ UInt64(truncatingIfNeeded: time.tv_nsec)
   let (isFirst, first) = firstArrival.compareExchange(
     expected: 0, desired: max(now, 1), ordering: .relaxed)
-  guard !isFirst, now &- first > doubledDelivery else { return }
+  if isFirst { return firstSender.store(sender, ordering: .relaxed) }
+  let isPassedOn = sender == getppid() && sender != firstSender.load(ordering: .relaxed)
+  guard now &- first > (isPassedOn ? delayedDelivery : doubledDelivery) else { return }
   signal(number, SIG_DFL)
   raise(number)
 }
