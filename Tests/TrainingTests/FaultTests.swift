@@ -103,15 +103,16 @@ struct FaultTests {
     var gradient = [Float](repeating: 1, count: 9)
     try gradient.withUnsafeMutableBufferPointer { buffer in
       try injector.enter(.backward, step: 2)
-      injector.poison(buffer, step: 1)
+      injector.poison(buffer, in: .backward, step: 1)
+      injector.poison(buffer, in: .allreduce, step: 2)
       #expect(buffer.allSatisfy { $0 == 1 })
-      injector.poison(buffer, step: 2)
+      injector.poison(buffer, in: .backward, step: 2)
       #expect(buffer.count { $0.isNaN } == 1)
       buffer.update(repeating: 1)
-      injector.poison(buffer, step: 2)
+      injector.poison(buffer, in: .backward, step: 2)
       #expect(buffer.count { $0.isNaN } == 1)
       buffer.update(repeating: 1)
-      injector.poison(buffer, step: 3)
+      injector.poison(buffer, in: .backward, step: 3)
       #expect(buffer.allSatisfy { $0 == 1 })
     }
   }

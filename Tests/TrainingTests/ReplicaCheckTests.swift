@@ -1,3 +1,4 @@
+import TensorCore
 import Testing
 
 @testable import Training
@@ -43,5 +44,59 @@ struct ReplicaCheckTests {
     #expect(
       difference([[1, 2, 3], [1, 2, 3], [1, 2, 4], [1, 2, 4]])?.description
         == "the ranks hold different bits of counts, and nothing tells which are right")
+  }
+
+  @Test("A change of any tensor that ranks hold alike is found, and the tensor named")
+  func everyTensor() throws {
+    let rig = try TrainingRig()
+    let changes: [(String, @Sendable (Trainer) -> Void)] = [
+      ("classifier.bias", { $0.state.change($0.state.parameters.values, "classifier.bias") }),
+      (
+        "optimizer.exp_avg.input.text.weight",
+        { $0.state.change($0.state.optimizer?.firstMoment, "input.text.weight") }
+      ),
+      (
+        "optimizer.exp_avg_sq.classifier.weight",
+        { $0.state.change($0.state.optimizer?.secondMoment, "classifier.weight") }
+      ),
+      (
+        "prototype_sums",
+        { trainer in
+          let prototypes = trainer.state.prototypes
+          prototypes.restore(
+            sums: prototypes.sums.map { $0.nextUp }, counts: prototypes.counts)
+        }
+      ),
+      (
+        "counts",
+        { trainer in
+          let prototypes = trainer.state.prototypes
+          prototypes.restore(
+            sums: prototypes.sums, counts: prototypes.counts.map { $0 > 0 ? $0 ^ 1 : 0 })
+        }
+      ),
+      ("prototypes", { $0.state.prototypes.prototypes.elements[3] += 1 }),
+    ]
+    for (index, (tensor, change)) in changes.enumerated() {
+      let message = try rig.message("run\(index)", ranks: 3) { trainer in
+        try trainer.step()
+        if trainer.team.rank == 2 { change(trainer) }
+        try trainer.compareReplicas(isDue: true)
+      }
+      #expect(
+        message.hasPrefix("step 1: rank 2 holds other bits of \(tensor) than the other ranks. "),
+        "\(tensor): \(message)")
+    }
+  }
+}
+
+extension ModelState {
+  /// Changes the last bit of the first element of a parameter, in one of the flat buffers.
+  fileprivate func change(_ buffer: FloatBuffer?, _ name: String) {
+    guard let elements = buffer?.elements,
+      let parameter = model.layout.parameters.first(where: { $0.name == name })
+    else { return }
+    let index = parameter.range.lowerBound
+    elements[index] = Float(bitPattern: elements[index].bitPattern ^ 1)
   }
 }

@@ -106,30 +106,53 @@ struct SkippingTests {
 
   @Test("Predictions that are not finite are told by dialogue")
   func predictions() throws {
-    let rig = try TrainingRig()
-    var message = ""
-    do {
-      _ = try rig.withTrainers("run", ranks: 2) { trainer in
-        if trainer.team.rank == 1 {
-          trainer.state.parameters.values.elements.update(repeating: .nan)
-        }
-        try trainer.step()
+    let rig = try TrainingRig(["train.replicaCheckSteps": "null"])
+    let message = try rig.message("run", ranks: 2) { trainer in
+      if trainer.team.rank == 1 {
+        trainer.state.parameters.values.elements.update(repeating: .nan)
       }
-    } catch let error as TrainingError {
-      message = "\(error)"
+      try trainer.step()
     }
     // The prototypes carry the trouble to rank 0 too, which is not at fault.
     #expect(message.hasPrefix("step 1, rank 1 (prediction of train-"), "\(message)")
   }
 
-  @Test("Parameters that are not finite are neither scored nor saved")
-  func parameters() throws {
+  @Test("A replica that has lost its bits is named where it leads out of the numbers")
+  func drifted() throws {
+    for policy in ["skip", "abort"] {
+      let rig = try TrainingRig(["train.notFinite": policy])
+      let message = try rig.message("run", ranks: 3) { trainer in
+        if trainer.team.rank == 1 { trainer.state.parameters.values.elements[0] = .nan }
+        try trainer.step()
+      }
+      #expect(message.hasPrefix("step 1: rank 1 holds other bits of input.text."), "\(message)")
+    }
+  }
+
+  @Test("A rank that alone finds a step not finite has all of them leave it out")
+  func agreed() throws {
+    let rig = try TrainingRig(["train.notFinite": "skip"])
+    let run = try rig.train("run", ranks: 3, faults: ["nan@allreduce,rank=2,step=3"])
+    #expect(run.isFinished)
+    let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
+    #expect(rows.last?.values[.skipped] == 1)
+    // Rank 0, which writes, has seen nothing wrong itself.
+    #expect(rows.map { $0.values[.gradientNorm] }.allSatisfy { $0 != nil })
+    #expect(run.log.contains("step 3, the sum over ranks, none of which is at fault"), "\(run.log)")
+  }
+
+  @Test("Tensors that are not finite are neither scored nor saved", arguments: [0, 1, 2])
+  func tensors(index: Int) throws {
     let rig = try TrainingRig()
     for isSaving in [true, false] {
       #expect {
         _ = try rig.withTrainers("run\(isSaving)", ranks: 2) { trainer in
           try trainer.step()
-          trainer.state.parameters.values.elements[7] = .nan
+          let optimizer = trainer.engine.optimizer
+          let tensors = [
+            trainer.state.parameters.values, optimizer.firstMoment, optimizer.secondMoment,
+          ]
+          tensors[index].elements[7] = .infinity
           if isSaving {
             try trainer.save(DueSaves(best: true, step: true))
           } else {

@@ -72,9 +72,13 @@ extension Fault {
   /// Refuses what could not happen at its place.
   private func requireMeaning(_ fields: Fields) throws(FaultSyntaxError) {
     switch (kind, place) {
-    case (.notANumber, .phase(.backward)), (.flip, .phase(.update)): return
+    case (.notANumber, .phase(.backward)), (.notANumber, .phase(.allreduce)),
+      (.flip, .phase(.update)):
+      return
     case (.notANumber, _):
-      throw fields.error("nan is for the gradient of a step", "Write nan@backward.")
+      throw fields.error(
+        "nan is for the gradient of a step",
+        "Write nan@backward, or nan@allreduce for the sum over ranks.")
     case (.finalize, .write):
       throw fields.error("finalize is for the thread that trains", "Write finalize@save.")
     case (.flip, _):

@@ -19,7 +19,7 @@ public struct Fault: Sendable, Equatable {
     case kill
     /// Nothing happens for so many seconds.
     case sleep(seconds: Double)
-    /// The rank's gradient becomes NaN in one place.
+    /// The gradient that the rank holds becomes NaN in one place.
     case notANumber
     /// One bit of one parameter changes.
     case flip

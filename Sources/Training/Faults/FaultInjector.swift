@@ -5,7 +5,7 @@ import Synchronization
 /// Makes the faults of one rank happen, each once.
 final class FaultInjector: Sendable {
   private let pending: Mutex<[Fault]>
-  private let poisonedStep = Mutex<Int?>(nil)
+  private let poisoned = Mutex<(phase: RunPhase, step: Int)?>(nil)
   // Called by the thread that enters phases, and no other.
   private nonisolated(unsafe) let finish: () throws -> Void
 
@@ -29,14 +29,19 @@ final class FaultInjector: Sendable {
     if let fault { try perform(fault.kind) }
   }
 
-  /// Poisons the gradient of this rank before it is summed, where that is to happen.
+  /// Poisons the gradient that this rank holds at the end of a phase, where that is to happen.
   ///
   /// It does so again when the step is computed again, as it would if the cause lay in the data.
-  func poison(_ gradient: UnsafeMutableBufferPointer<Float>, step: Int) {
-    if take({ $0.kind == .notANumber && $0.matches(step) }) != nil {
-      poisonedStep.withLock { $0 = step }
+  func poison(
+    _ gradient: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int
+  ) {
+    let isDue = take { fault in
+      fault.kind == .notANumber && fault.place == .phase(phase) && fault.matches(step)
     }
-    if poisonedStep.withLock({ $0 == step }) { gradient[gradient.count / 2] = .nan }
+    if isDue != nil { poisoned.withLock { $0 = (phase, step) } }
+    if poisoned.withLock({ $0.map { $0 == (phase, step) } ?? false }) {
+      gradient[gradient.count / 2] = .nan
+    }
   }
 
   /// Changes one bit of the parameters after their update, where that is to happen.

@@ -20,6 +20,8 @@ extension Trainer {
   func countSkip(_ outcome: StepEngine.Outcome, _ batch: GlobalBatch) throws {
     progress.skippedSteps += 1
     progress.skippedInARow += 1
+    // A bit that has flipped on one rank may be what led out of the numbers.
+    try compareReplicas(isDue: true)
     let error = try notFinite(outcome, batch)
     guard configuration.train.notFinite == .skip,
       progress.skippedInARow < configuration.train.maxSkips
@@ -45,18 +47,37 @@ extension Trainer {
       cure: Self.cure)
   }
 
-  /// Checks that the parameters are what a validation may score and a checkpoint may keep.
+  /// Checks that the state is what a validation may score and a checkpoint may keep; collective.
+  ///
+  /// - Throws: `TrainingError`, on all ranks, where replicas have drifted apart or the state is not
+  ///   finite.
+  func requireSoundState() throws {
+    try compareReplicas(isDue: true)
+    try state.requireFinite(step: progress.step, team)
+  }
+}
+
+extension ModelState {
+  /// Checks that the tensors are numbers; collective.
   ///
   /// A finite gradient can still lead out of the numbers, where a learning rate is far too high.
   ///
   /// - Throws: `TrainingError`, on all ranks.
-  func requireFiniteParameters() throws {
-    try team.together("checking the parameters") {
-      guard !state.parameters.values.elements.allFinite else { return }
+  func requireFinite(step: Int, _ team: RankTeam) throws {
+    try team.together("checking the state") {
+      guard let tensor = firstNonFinite else { return }
       throw TrainingError(
-        kind: .notFinite, place: "step \(progress.step)",
-        reason: "a parameter is NaN or infinite after its update",
+        kind: .notFinite, place: "step \(step)",
+        reason: "\(tensor) is NaN or infinite after the update",
         cure: "Lower optimizer.learningRate and go on from an older checkpoint.")
     }
+  }
+
+  private var firstNonFinite: String? {
+    if !parameters.values.elements.allFinite { return "a parameter" }
+    guard let optimizer else { return nil }
+    // An infinite second moment would stop a parameter without a word.
+    let moments = [optimizer.firstMoment, optimizer.secondMoment]
+    return moments.allSatisfy(\.elements.allFinite) ? nil : "a moment of the optimizer"
   }
 }

@@ -18,14 +18,17 @@ extension Trainer {
     case .updated: progress.skippedInARow = 0
     case .skipped: try countSkip(outcome, batch)
     }
-    try compareReplicas(isDue: false)
+    try compareReplicas()
     try team.tracker.enter(.log)
     alone { try recorder?.record(outcome, of: batch, in: data.train, progress) }
   }
 
-  private func compareReplicas(isDue: Bool) throws {
+  /// Holds the ranks' tensors against each other, where that is due; collective.
+  ///
+  /// - Parameter isDue: whether it is due after any step.
+  func compareReplicas(isDue: Bool = false) throws {
     try replicaCheck.run(
-      state.replicaDigests(includesMoments: !engine.gradients.sharing.isSharded),
+      state.replicaDigests(includesMoments: state.shards == nil),
       step: progress.step, isDue: isDue)
   }
 
@@ -40,7 +43,7 @@ extension Trainer {
   ///
   /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
   func validate() throws {
-    try requireFiniteParameters()
+    try requireSoundState()
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
     try team.tracker.enter(.evaluate)
@@ -62,10 +65,7 @@ extension Trainer {
   ///   - due: what is to be written.
   ///   - isUrgent: whether the time counts more than the size of the file.
   func save(_ due: DueSaves, isUrgent: Bool = false) throws {
-    try team.tracker.enter(.save)
-    try requireFiniteParameters()
-    // What is saved must not have drifted apart since the last comparison.
-    try compareReplicas(isDue: true)
+    try requireSoundState()
     try team.tracker.enter(.save)
     var snapshot: StateSnapshot?
     alone { snapshot = try recorder?.saver.prepare(for: due) }

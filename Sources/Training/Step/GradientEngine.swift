@@ -93,6 +93,7 @@ final class GradientEngine {
         try collective.sum(sum)
       }
       try collective.sum(losses)
+      tracker.poison(UnsafeMutableBufferPointer(rebasing: sum.elements[shard]), in: .allreduce)
     }
     return LossParts(losses)
   }
@@ -120,7 +121,7 @@ final class GradientEngine {
       utteranceCount: batch.utteranceCount, accompaniedCount: batch.anchorUtterances,
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
     try differentiate(scales)
-    tracker.poison(sum.elements)
+    tracker.poison(sum.elements, in: .backward)
     return LossParts(losses)
   }
 

@@ -51,7 +51,7 @@ final class StepEngine {
 
   /// Trains on one global batch.
   ///
-  /// Collective. The outcome is the same on every rank, for so are the sums that it is judged by.
+  /// Collective. What the step does to the state is agreed on.
   ///
   /// - Parameters:
   ///   - batch: of the batch plan.
@@ -66,7 +66,7 @@ final class StepEngine {
     return try gradients.clock.measure(.update) {
       let norm = try gradientNorm()
       let loss = parts.total(gradients.model.options.loss)
-      let isFinite = norm.isFinite && loss.isFinite
+      let isFinite = try isUnanimous(norm.isFinite && loss.isFinite)
       let outcome = Outcome(
         effect: isFinite ? .updated : .skipped, parts: parts, loss: loss, gradientNorm: norm,
         learningRate: settings.optimizer.learningRate * rateFactor)
@@ -83,6 +83,18 @@ final class StepEngine {
       gradients.prototypes.commit()
       return outcome
     }
+  }
+
+  /// Whether a condition holds on all ranks; collective.
+  ///
+  /// The sums that a step is judged by have the same bits everywhere, until memory fails: then all
+  /// ranks must still do the same.
+  private func isUnanimous(_ condition: Bool) throws -> Bool {
+    var objections: Int64 = condition ? 0 : 1
+    try withUnsafeMutablePointer(to: &objections) {
+      try gradients.collective.maximum(UnsafeMutableBufferPointer(start: $0, count: 1))
+    }
+    return objections == 0
   }
 
   /// The norm of the whole gradient; collective.

@@ -40,9 +40,9 @@ final class PhaseTracker: Sendable {
     if let faults { try faults.enter(phase, step: step) }
   }
 
-  /// Makes this rank's gradient NaN where a test asks for it.
-  func poison(_ gradient: UnsafeMutableBufferPointer<Float>) {
-    faults?.poison(gradient, step: step)
+  /// Makes the gradient that this rank holds at the end of a phase NaN where a test asks for it.
+  func poison(_ gradient: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
+    faults?.poison(gradient, in: phase, step: step)
   }
 
   /// Changes a bit of the parameters where a test asks for it.
