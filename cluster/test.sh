@@ -66,7 +66,8 @@ prepare_python
 allow_mpirun 1000
 
 run swift build --build-tests "${flags[@]}"
-step "tests" swift test "${flags[@]}"
+# Without --skip-build, everything would be compiled once more.
+step "tests" swift test --skip-build "${flags[@]}"
 
 runner=$(find "$(swift build "${flags[@]}" --show-bin-path)" -maxdepth 1 -name '*PackageTests.xctest')
 for ranks in "${rank_counts[@]}"; do

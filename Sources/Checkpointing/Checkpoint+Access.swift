@@ -98,6 +98,16 @@ extension Checkpoint {
     }
   }
 
+  /// Checks that a tensor is there, has a shape and can be read as `Float`.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name.
+  ///   - shape: the shape it must have.
+  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
+  public func requireFloats(_ name: String, shape: [Int]) throws(CheckpointError) {
+    try read(name, shape) { try tensors.requireFloats(name) }
+  }
+
   /// Reads a tensor after its name and shape have been checked.
   private func read<Result>(
     _ name: String, _ shape: [Int], _ body: () throws -> Result

@@ -45,6 +45,27 @@ struct DamagedCheckpointTests {
     return bytes
   }
 
+  /// Writes a sound checkpoint without one of its tensors.
+  private func remove(_ tensor: String, ofStep step: Int) throws {
+    let store = CheckpointStore(folder: small.folder.path("run"), keepLast: 100)
+    let checkpoint = try Checkpoint(path: store.path(ofStep: step))
+    var draft = CheckpointDraft()
+    draft.metadata = checkpoint.metadata.filter {
+      !CheckpointFormat.reservedKeys.contains($0.key)
+    }
+    for entry in checkpoint.tensors.header.entriesInFileOrder where entry.name != tensor {
+      switch entry.type {
+      case .f32:
+        draft.add(entry.name, try checkpoint.tensors.floats(entry.name), shape: entry.shape)
+      case .f64:
+        draft.add(entry.name, try checkpoint.tensors.doubles(entry.name), shape: entry.shape)
+      default:
+        draft.add(entry.name, try checkpoint.tensors.integers(entry.name), shape: entry.shape)
+      }
+    }
+    try store.save(draft, step: step)
+  }
+
   /// What is done to a checkpoint, and what is said of it.
   struct Damage: Sendable, CustomTestStringConvertible {
     let name: String
@@ -155,6 +176,23 @@ struct DamagedCheckpointTests {
     #expect(liar.errors.contains("dferc-dist: \(newest), tensor "), "\(liar.errors)")
     #expect(liar.errors.contains("Use the configuration that the checkpoint was written with"))
     #expect(try FileSystem.list(store.stepFolder) == before)
+  }
+
+  @Test(
+    "A run that cannot go back to a checkpoint loses nothing of its later course",
+    arguments: ["optimizer.exp_avg_sq.input.text.weight", "counts"])
+  func incomplete(tensor: String) throws {
+    let earlier = store.path(ofStep: 4)
+    try remove(tensor, ofStep: 4)
+    try FileSystem.write("{}", to: small.folder.path("run/result.json"))
+    let names = ["metrics.jsonl", "samples.jsonl", "result.json", "best.safetensors.zst"]
+    let before = try names.map { try FileSystem.readAll(small.folder.path("run/\($0)")) }
+    let steps = try store.steps()
+    let back = try small.train("run", ["--resume", earlier])
+    #expect(back.status == 65, "\(back.errors)")
+    #expect(back.errors.contains("\(earlier), tensor \(tensor): it is not there. "))
+    #expect(try store.steps() == steps)
+    #expect(try names.map { try FileSystem.readAll(small.folder.path("run/\($0)")) } == before)
   }
 
   @Test("A folder in the place of a checkpoint is passed over")

@@ -23,6 +23,34 @@ struct ProgramTests {
     #expect(script.status == 0 && script.output.contains("fast-dev-run"))
   }
 
+  @Test("bench tells every figure that it promises", arguments: [nil, 2])
+  func bench(ranks: Int?) throws {
+    struct Figures: Decodable {
+      struct Sums: Decodable { let shared, messages, library: Double }
+      let utterancesPerSecond, saveStallMs, saveBackgroundS, sgemmFlopRate: Double
+      let microBatchesMs: [Double]?
+      let sumMs: Sums?
+      let phaseMs: [String: Double]
+    }
+    let program = try Program(
+      [
+        "bench", "--json", "--dialogues", "4", "--steps", "2", "--warmup", "1", "--threads", "1",
+        "--set", "model.width=24", "--set", "model.contextHidden=16",
+      ], ranks: ranks)
+    try #require(program.status == 0, "\(program.errors)")
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let found = try decoder.decode(Figures.self, from: Data(program.output.utf8))
+    let figures = [
+      found.utterancesPerSecond, found.saveStallMs, found.saveBackgroundS, found.sgemmFlopRate,
+    ]
+    for figure in figures + found.phaseMs.values { #expect(figure > 0) }
+    // One rank alone computes all micro-batches; only several have something to sum.
+    #expect(found.microBatchesMs?.filter { $0 > 0 }.count == (ranks == nil ? 4 : nil))
+    let sums = found.sumMs.map { [$0.shared, $0.messages, $0.library] }
+    #expect(sums?.filter { $0 > 0 }.count == (ranks == nil ? nil : 3))
+  }
+
   @Test("A usage error is told on standard error with exit code 64")
   func usage() throws {
     let program = try Program("--nonsense")

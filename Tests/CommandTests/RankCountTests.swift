@@ -53,7 +53,23 @@ struct RankCountTests {
     }
   }
 
-  @Test("A sharded optimizer changes no bit, and a checkpoint does not show it", arguments: [2, 3])
+  @Test("The same with the widths of the paper, the optimizer sharded or not")
+  func fullWidth() throws {
+    for (ranks, isSharded) in [(1, false), (2, true), (4, false), (8, true)] {
+      let run = try Program(
+        [
+          "train", "--data", small.data, "--output", small.folder.path("np\(ranks)"),
+          "--log-samples", "--set", "train.microBatches=8", "--set", "train.maxSteps=3", "--set",
+          "optimizer.sharded=\(isSharded)", "--threads", "1",
+        ], ranks: ranks)
+      try #require(run.status == 0, "\(run.errors)")
+      try expectSameEnd("np\(ranks)", as: "np1", step: 3)
+    }
+  }
+
+  @Test(
+    "A sharded optimizer changes no bit, and a checkpoint does not show it",
+    arguments: [2, 3, 4, 8])
   func sharded(ranks: Int) throws {
     let fixed = ["--set", "train.microBatches=4"]
     let whole = try small.train("whole", fixed, ranks: ranks)
@@ -81,12 +97,13 @@ struct RankCountTests {
 
   /// Expects the last checkpoints of two runs to hold the same tensors, and the same metrics.
   private func expectSameEnd(
-    _ output: String, as other: String, sourceLocation: SourceLocation = #_sourceLocation
+    _ output: String, as other: String, step: Int = 18,
+    sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
+    let file = "step-\(String(repeating: "0", count: step < 10 ? 7 : 6))\(step).safetensors.zst"
     let digests = try [output, other].map { name in
       let inspected = try Program(
-        "checkpoint", "inspect",
-        small.folder.path("\(name)/checkpoints/step-00000018.safetensors.zst"))
+        "checkpoint", "inspect", small.folder.path("\(name)/checkpoints/\(file)"))
       return try #require(inspected.output.split(separator: "\n").first { $0.contains("sha256: ") })
     }
     #expect(digests[0] == digests[1], "\(output)", sourceLocation: sourceLocation)
@@ -110,7 +127,23 @@ struct RankCountTests {
     let report = try JSONDecoder().decode(Scores.Report.self, from: Data(scores.output.utf8))
     #expect(report.weightedF1 == result.test.weightedF1)
     #expect(lines.output.split(separator: "\n").count == report.utterances)
-    for ranks in [2, 3] {
+  }
+
+  @Test("Many groups of dialogues are scored to the same bits at every rank count")
+  func groups() throws {
+    let run = try small.train("run", ["--set", "train.maxSteps=2"])
+    try #require(run.status == 0, "\(run.errors)")
+    let large = small.folder.path("large")
+    let made = try Program("data", "synthesize", "--output", large, "--scale", "0.5")
+    try #require(made.status == 0, "\(made.errors)")
+    let arguments = [
+      "--checkpoint", small.folder.path("run/best.safetensors.zst"), "--data", large,
+    ]
+    let scores = try Program(["evaluate", "--json"] + arguments)
+    let lines = try Program(["predict"] + arguments)
+    // A group has about 128 utterances, so that each of 8 ranks has one and some have more.
+    #expect(lines.output.split(separator: "\n").count > 9 * 128)
+    for ranks in [2, 3, 4, 8] {
       #expect(
         try Program(["evaluate", "--json"] + arguments, ranks: ranks).output == scores.output)
       #expect(try Program(["predict"] + arguments, ranks: ranks).output == lines.output)

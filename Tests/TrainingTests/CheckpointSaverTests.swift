@@ -41,7 +41,11 @@ struct CheckpointSaverTests {
         folder: run,
         store: CheckpointStore(
           folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation),
-        tracker: PhaseTracker(.alone, faults: []), description: [:], ifSaveFails: ifSaveFails,
+        tracker: PhaseTracker(.alone, faults: []),
+        description: [
+          CheckpointCoding.Key.configuration: RunConfiguration().yaml,
+          CheckpointCoding.Key.dataset: "data",
+        ], ifSaveFails: ifSaveFails,
         log: RunLog(rank: 0, terminal: terminal))
       saver.begin(small.state, synchronizingBy: synchronize)
     }
@@ -227,17 +231,36 @@ struct CheckpointSaverTests {
     rig.saver.start(due)
     try rig.saver.finish()
     let none = rig.folder.path("none/checkpoints/step-00000008.safetensors.zst")
-    #expect(try rig.saver.adoptBest(of: progress(8, 1), besides: none))
-    #expect(try rig.saver.adoptBest(of: progress(18, 2), besides: none))
+    let same = RunIdentity(configuration: RunConfiguration(), digest: "data")
+    func adopts(_ progress: TrainingProgress, _ identity: RunIdentity) throws -> Bool {
+      try rig.saver.adoptBest(of: progress, identity, besides: none)
+    }
+    #expect(try adopts(progress(8, 1), same))
+    #expect(try adopts(progress(18, 2), same))
     #expect(rig.warnings == 0)
-    #expect(try !rig.saver.adoptBest(of: progress(18, 3), besides: none))
+    #expect(try !adopts(progress(18, 3), same))
     #expect(rig.warnings == 1)
+    // The epoch that the checkpoint tells of counts, but not a later one of another course.
+    var faster = RunConfiguration()
+    faster.optimizer.learningRate *= 2
+    for other in [
+      RunIdentity(configuration: faster, digest: "data"),
+      RunIdentity(configuration: RunConfiguration(), digest: "other"),
+    ] {
+      #expect(try adopts(progress(18, 2), other))
+      #expect(try !adopts(progress(8, 1), other))
+    }
+    // How the work is shared changes no result.
+    var shared = RunConfiguration()
+    shared.optimizer.sharded = true
+    #expect(try adopts(progress(8, 1), RunIdentity(configuration: shared, digest: "data")))
+    #expect(rig.warnings == 3)
     let inBest = rig.small.state
     #expect(try rig.saver.restoreBest(into: inBest, expecting: best(2)) == best(2))
-    #expect(rig.warnings == 1)
+    #expect(rig.warnings == 3)
     // Where the course did not come to it again, the file still tells the truth.
     #expect(try rig.saver.restoreBest(into: inBest, expecting: best(1)) == best(2))
-    #expect(rig.warnings == 2)
+    #expect(rig.warnings == 4)
   }
 
   @Test("A run folder that was removed ends the run")

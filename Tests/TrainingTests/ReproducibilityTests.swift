@@ -1,3 +1,4 @@
+import DialogueData
 import Testing
 
 @testable import Training
@@ -5,8 +6,8 @@ import Testing
 @Suite("What the last bits depend on")
 struct ReproducibilityTests {
   private let before = [
-    "program_version": "1.0.0", "blas_kernel": "Haswell", "blas_version": "OpenBLAS 0.3.21",
-    "c_library": "glibc 2.36", "ranks": "4",
+    "program_version": "1.0.0", "program_build": "0123456789abcdef", "blas_kernel": "Haswell",
+    "blas_version": "OpenBLAS 0.3.21", "c_library": "glibc 2.36", "ranks": "4",
   ]
 
   private func changes(_ changed: [String: String], microBatches: Int?) -> [String] {
@@ -25,6 +26,25 @@ struct ReproducibilityTests {
     }
     #expect(changes(["ranks": "2"], microBatches: 8).isEmpty)
     #expect(changes(["ranks": "2", "c_library": "musl"], microBatches: 8).count == 1)
+  }
+
+  @Test("Uneven ranks are told in every checkpoint that comes after them")
+  func unevenPast() throws {
+    var fixed = RunConfiguration()
+    fixed.train.microBatches = 8
+    let dataset = Dataset(SyntheticCorpus(seed: 1))
+    func metadata(_ ranks: Int, after before: [String: String]) throws -> [String: String] {
+      try RunDescription.metadata(
+        fixed, dataset: dataset, digest: "", ranks: ranks, goingOnFrom: before)
+    }
+    let even = try metadata(4, after: [:])
+    #expect(even["uneven_ranks"] == nil && even["ranks"] == nil)
+    let uneven = try metadata(3, after: even)
+    let later = try metadata(2, after: uneven)
+    #expect(uneven["uneven_ranks"] == "3" && later["uneven_ranks"] == "3")
+    #expect(try metadata(6, after: later)["uneven_ranks"] == "3")
+    #expect(Reproducibility.changes(from: even, to: later, microBatches: 8).isEmpty)
+    #expect(Reproducibility.changes(from: later, to: later, microBatches: 8).count == 1)
   }
 
   @Test("A checkpoint that does not tell its ranks is not accused")

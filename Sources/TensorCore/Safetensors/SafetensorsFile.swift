@@ -143,6 +143,13 @@ public final class SafetensorsFile: Sendable {
       cure: "Use a file that has it.")
   }
 
+  /// Checks that a tensor can be read as `Float`.
+  ///
+  /// - Throws: `SafetensorsError` if there is no such tensor, or it is of another type.
+  public func requireFloats(_ name: String) throws(SafetensorsError) {
+    try requireFloats(require(name))
+  }
+
   private func requireFloats(_ entry: SafetensorsEntry) throws(SafetensorsError) {
     guard [.f32, .f16, .bf16, .f64].contains(entry.type) else {
       throw wrong(entry, "its type is \(entry.type.rawValue), but F32, F16, BF16 or F64 is needed")

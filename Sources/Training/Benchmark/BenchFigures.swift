@@ -116,7 +116,9 @@ struct SumFigures: Encodable {
   /// The figures in a line of text.
   var line: String {
     func text(_ value: Double) -> String { String(fixed: value, digits: 1) }
+    func ratio(_ value: Double) -> String { String(fixed: value / library, digits: 2) }
     return "sum of \(text(bytes / 1e6)) MB over ranks: \(text(shared)) ms in shared memory, "
-      + "\(text(messages)) ms by messages, \(text(library)) ms by MPI_Allreduce"
+      + "\(text(messages)) ms by messages, \(text(library)) ms by MPI_Allreduce "
+      + "(\(ratio(shared)) and \(ratio(messages)) times its time)"
   }
 }

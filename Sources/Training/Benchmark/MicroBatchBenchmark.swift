@@ -18,7 +18,11 @@ struct MicroBatchBenchmark {
   /// - Parameters:
   ///   - batches: the dialogues of each step.
   ///   - split: the split they belong to.
-  init(batches: [GlobalBatch], of split: Split, seed: UInt64, team: RankTeam) throws {
+  ///   - configuration: of the model and its optimizer.
+  init(
+    batches: [GlobalBatch], of split: Split, _ configuration: RunConfiguration, seed: UInt64,
+    team: RankTeam
+  ) throws {
     precondition(team.collective.size == 1, "\(team.collective.size) ranks share micro-batches")
     self.split = split
     self.batches = batches.map { batch in
@@ -28,7 +32,7 @@ struct MicroBatchBenchmark {
       }
     }
     engine = try StepEngine(
-      RunConfiguration(), of: split, seed: seed, sharing: WorkSharing(products: .reproducible),
+      configuration, of: split, seed: seed, sharing: WorkSharing(products: .reproducible),
       team: team)
   }
 

@@ -8,7 +8,7 @@ import TensorCore
 struct SaveBenchmark {
   /// What one save costs.
   struct Figures {
-    /// The milliseconds that rank 0 copies the state and waits for the save before.
+    /// The milliseconds in which rank 0 checks and copies the state, after the save before.
     let stallMilliseconds: Double
     /// The seconds that the thread in the background takes.
     let backgroundSeconds: Double
@@ -20,20 +20,27 @@ struct SaveBenchmark {
   ///
   /// - Parameters:
   ///   - state: of a model that trains.
+  ///   - configuration: that it trains with.
   ///   - team: the ranks.
   ///   - step: one training step; collective.
   /// - Returns: the figures of a save on rank 0, nil elsewhere.
   static func run(
-    _ state: ModelState, team: RankTeam, step: () throws -> Void
+    _ state: ModelState, _ configuration: RunConfiguration, team: RankTeam,
+    step: () throws -> Void
   ) throws -> Figures? {
     let saver = try team.onFirst("making a folder for checkpoints") {
-      try Saver(state, team)
+      try Saver(state, configuration.checkpoint, team)
     }
     defer { saver?.removeFolder() }
+    let replicaCheck = ReplicaCheck(
+      team: team, everySteps: configuration.train.replicaCheckSteps)
     var stalls: [Double] = []
     for number in 1...saveCount {
       let start = ContinuousClock.now
       let due = DueSaves(best: false, step: true)
+      try replicaCheck.run(
+        state.replicaDigests(includesMoments: state.shards == nil), step: number, isDue: true)
+      try state.requireFinite(step: number, team)
       let snapshot = try team.onFirst("saving a checkpoint") { try saver?.saver.prepare(for: due) }
       var progress = TrainingProgress()
       progress.step = number
@@ -55,12 +62,11 @@ struct SaveBenchmark {
     let saver: CheckpointSaver
     private let folder: RunFolder
 
-    init(_ state: ModelState, _ team: RankTeam) throws {
+    init(_ state: ModelState, _ options: CheckpointOptions, _ team: RankTeam) throws {
       let path = FileManager.default.temporaryDirectory
         .appendingPathComponent("dferc-dist-bench-\(UUID().uuidString)").path
       folder = try RunFolder(path: path)
-      let store = CheckpointStore(
-        folder: path, keepLast: 1, level: CheckpointOptions().level)
+      let store = CheckpointStore(folder: path, keepLast: 1, level: options.level)
       saver = CheckpointSaver(
         folder: folder, store: store, tracker: team.tracker, description: [:], ifSaveFails: .stop,
         log: team.log)

@@ -7,6 +7,7 @@ struct StepBenchmark {
   private static let seed: UInt64 = 42
 
   private let request: BenchRequest
+  private let configuration: RunConfiguration
   private let team: RankTeam
   private let split: Split
   private let batches: [GlobalBatch]
@@ -15,6 +16,7 @@ struct StepBenchmark {
   /// Collective.
   init(_ request: BenchRequest, _ configuration: RunConfiguration, team: RankTeam) throws {
     self.request = request
+    self.configuration = configuration
     self.team = team
     let stepCount = request.warmup + request.steps
     let split = BenchmarkWorkload.split(
@@ -58,7 +60,7 @@ struct StepBenchmark {
     let state = ModelState(
       model: gradients.model, parameters: gradients.parameters, prototypes: gradients.prototypes,
       optimizer: engine.optimizer, shards: MomentShards(gradients))
-    return try SaveBenchmark.run(state, team: team) {
+    return try SaveBenchmark.run(state, configuration, team: team) {
       _ = try engine.run(batches[0], of: split, step: 0, rateFactor: 1)
     }
   }
@@ -67,7 +69,7 @@ struct StepBenchmark {
   func microBatchTimes() throws -> [Double]? {
     guard team.collective.size == 1 else { return nil }
     let bench = try MicroBatchBenchmark(
-      batches: batches, of: split, seed: Self.seed, team: team)
+      batches: batches, of: split, configuration, seed: Self.seed, team: team)
     return try bench.run()
   }
 

@@ -6,10 +6,10 @@ extension Commands {
   /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
   public static func evaluate(_ request: EvaluateRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.requireSameVersion()
     let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
-    let split = try team.together("reading the data") {
-      try saved.split(request.split, of: request.data, allowsMissingEmotion: false)
-    }
+    let split = try saved.split(
+      request.split, of: request.data, allowsMissingEmotion: false, team: team)
     let evaluator = Evaluator(
       model: saved.model, parameters: saved.parameters, collective: team.collective,
       workers: team.workers, heartbeat: team.world.heartbeat)

@@ -11,13 +11,13 @@ extension Commands {
   ///   `DataError`, `FileError`, on all ranks alike.
   public static func predict(_ request: PredictRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.requireSameVersion()
     _ = try team.onFirst("checking the output") {
       if let output = request.output { try OutputFile.requireFolder(of: output) }
     }
     let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
-    let split = try team.together("reading the data") {
-      try saved.split(request.split, of: request.data, allowsMissingEmotion: true)
-    }
+    let split = try saved.split(
+      request.split, of: request.data, allowsMissingEmotion: true, team: team)
     let writer = PredictionWriter(saved: saved, split: split)
     let lines = try writer.lines(team)
     let all = try team.collective.gather(Array(lines.utf8), to: 0)

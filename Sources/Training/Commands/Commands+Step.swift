@@ -11,6 +11,7 @@ extension Commands {
   ///   all ranks alike.
   public static func step(_ request: StepRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.requireSameVersion()
     _ = try team.onFirst("checking the output") {
       try OutputFile.requireFolder(of: request.output)
     }
@@ -22,6 +23,10 @@ extension Commands {
       return (dataset, try dataset.split(request.split))
     }
     let configuration = resolved.using(dataset.modalities).configuration
+    try team.requireSame([
+      ("configuration", configuration.yaml), ("dataset", dataset.digest(of: [split])),
+      ("list of dialogues", request.dialogues.joined(separator: ",")),
+    ])
     team.settleThreads(for: configuration)
     let dialogues = try team.together("finding the dialogues") {
       try indices(of: request.dialogues, in: split)
@@ -33,6 +38,7 @@ extension Commands {
     try team.together("reading the weights") {
       if let weights = request.weights { try single.readWeights(weights) }
     }
+    try team.requireSame([("set of weights", single.digest)])
     let outcome = try single.run(dialogues, of: split, appliesDropout: request.appliesDropout)
     _ = try team.onFirst("writing the step") {
       try outcome.write(to: request.output)

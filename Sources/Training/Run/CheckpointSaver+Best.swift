@@ -15,20 +15,27 @@ extension CheckpointSaver {
   /// A run that was killed may have found a better epoch after the checkpoint that it goes on from.
   /// It comes to the same epoch again, so the file stays, and so do the scores to be beaten.
   ///
+  /// What a run of another configuration or other data came to later does not count.
+  ///
   /// A run that goes on in another folder brings its best epoch along where it can.
   ///
   /// - Parameters:
   ///   - progress: of the checkpoint that the run goes on from.
+  ///   - identity: of the run that goes on.
   ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
   /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
-  func adoptBest(of progress: TrainingProgress, besides checkpoint: String) throws -> Bool {
+  func adoptBest(
+    of progress: TrainingProgress, _ identity: RunIdentity, besides checkpoint: String
+  ) throws -> Bool {
     guard let best = progress.best else { return true }
-    if let own = Self.progress(store.bestPath), own.best == best || own.step > progress.step {
-      return true
+    if let own = Self.best(in: store) {
+      let isLater = own.progress.step > progress.step
+      if own.progress.best == best { return true }
+      if isLater, (try? identity.matches(own.checkpoint)) == true { return true }
     }
     let other = CheckpointStore(
       folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
-    if Self.progress(other.bestPath)?.best == best {
+    if Self.best(in: other)?.progress.best == best {
       try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
       return true
     }
@@ -40,8 +47,13 @@ extension CheckpointSaver {
     return false
   }
 
-  private static func progress(_ path: String) -> TrainingProgress? {
-    (try? Checkpoint(path: path)).flatMap { try? CheckpointCoding.progress(of: $0) }
+  private static func best(
+    in store: CheckpointStore
+  ) -> (checkpoint: Checkpoint, progress: TrainingProgress)? {
+    guard let checkpoint = try? store.best(),
+      let progress = try? CheckpointCoding.progress(of: checkpoint)
+    else { return nil }
+    return (checkpoint, progress)
   }
 
   /// Reads the parameters of the best epoch back.

@@ -8,7 +8,8 @@ enum Reproducibility {
   }
 
   private static let libraries = [
-    (key: "program_version", name: "program version"), (key: "blas_kernel", name: "BLAS kernel"),
+    (key: "program_version", name: "program version"),
+    (key: "program_build", name: "build of the program"), (key: "blas_kernel", name: "BLAS kernel"),
     (key: "blas_version", name: "OpenBLAS"), (key: "c_library", name: "C library"),
   ]
 
@@ -24,13 +25,24 @@ enum Reproducibility {
   ) -> [String] {
     var facts = libraries
     if microBatches == nil { facts.append((CheckpointCoding.Key.ranks, "number of ranks")) }
-    return facts.compactMap { key, name in
+    let differences = facts.compactMap { key, name -> String? in
       guard let before = metadata[key], let after = now[key], before != after else { return nil }
       return """
         the checkpoint was written with the \(name) \(before), this run has \(after): from here on \
         the bits differ from those of a run that is not interrupted.
         """
     }
+    return differences + [unevenPast(metadata, microBatches)].compactMap(\.self)
+  }
+
+  private static func unevenPast(_ metadata: [String: String], _ microBatches: Int?) -> String? {
+    guard microBatches != nil, let ranks = metadata[CheckpointCoding.Key.unevenRanks] else {
+      return nil
+    }
+    return """
+      steps before the checkpoint were trained on \(ranks) ranks, no power of two: the bits may differ \
+      from those of a run that was on 1, 2, 4 or more such ranks throughout.
+      """
   }
 
   /// What is to be said where the ranks do not hold whole subtrees of the sum over micro-batches.

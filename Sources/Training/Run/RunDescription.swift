@@ -8,6 +8,7 @@ enum RunDescription {
   static var libraries: [String: String] {
     [
       "program_version": ProgramVersion.current,
+      "program_build": ProgramVersion.build,
       "blas_kernel": BLASLibrary.kernelName,
       "blas_version": BLASLibrary.configuration,
       "c_library": CLibrary.version,
@@ -21,8 +22,10 @@ enum RunDescription {
   ///   - dataset: that it is trained on.
   ///   - digest: of the dataset.
   ///   - ranks: how many train.
+  ///   - before: the metadata of the checkpoint that the run goes on from.
   static func metadata(
-    _ configuration: RunConfiguration, dataset: Dataset, digest: String, ranks: Int
+    _ configuration: RunConfiguration, dataset: Dataset, digest: String, ranks: Int,
+    goingOnFrom before: [String: String]
   ) throws -> [String: String] {
     var metadata = libraries
     metadata[CheckpointCoding.Key.configuration] = configuration.yaml
@@ -30,9 +33,14 @@ enum RunDescription {
       decoding: try JSONEncoder().encode(dataset.manifest.emotions), as: UTF8.self)
     metadata[CheckpointCoding.Key.dataset] = digest
     metadata["dataset"] = dataset.manifest.name
-    // With fixed micro-batches nothing depends on the ranks, so the file does not tell them.
+    // With fixed micro-batches nothing depends on the ranks, so the file does not tell them; but for
+    // uneven ones, which have left their mark even when others go on.
     if configuration.train.microBatches == nil {
       metadata[CheckpointCoding.Key.ranks] = String(ranks)
+    } else {
+      let isUneven = ranks.nonzeroBitCount != 1
+      let key = CheckpointCoding.Key.unevenRanks
+      metadata[key] = before[key] ?? (isUneven ? String(ranks) : nil)
     }
     return metadata
   }

@@ -18,13 +18,13 @@ enum RunOpening {
   ///   - folder: open and locked.
   ///   - store: of the folder's checkpoints.
   ///   - resolved: the configuration of this call.
-  ///   - digest: of the dataset of this call.
+  ///   - data: of this call.
   ///   - log: hears of broken checkpoints that were passed over.
   /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
   ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
   init(
     _ request: TrainRequest.Resume, folder: RunFolder, store: CheckpointStore,
-    resolved: ResolvedConfiguration, digest: String, log: RunLog
+    resolved: ResolvedConfiguration, data: LoadedData, log: RunLog
   ) throws {
     switch request {
     case .none:
@@ -32,7 +32,7 @@ enum RunOpening {
       self = .fresh
     case .checkpoint(let path):
       let checkpoint = try Checkpoint(path: path)
-      _ = try Self.agrees(checkpoint, resolved, digest)
+      _ = try Self.agrees(checkpoint, resolved, data)
       try Self.giveUpLaterSteps(than: checkpoint, store, log)
       self = .resumed(checkpoint)
     case .auto:
@@ -43,7 +43,7 @@ enum RunOpening {
         self = .fresh
         return
       }
-      let isSame = try Self.agrees(checkpoint, resolved, digest)
+      let isSame = try Self.agrees(checkpoint, resolved, data)
       if isSame, let result = folder.result() {
         self = .finished(result)
       } else {
@@ -96,21 +96,27 @@ enum RunOpening {
       "removed the best checkpoint, of a later step: the run goes on from step \(step).")
   }
 
-  /// Whether this call would train exactly as the checkpoint's own run; differences that were not
-  /// asked for by `--set` are thrown.
+  /// Whether this call would train exactly as the checkpoint's own run.
+  ///
+  /// Nothing of the folder has been changed yet, so what does not fit leaves it as it is.
+  ///
+  /// - Throws: `ConfigurationError` for differences that were not asked for by `--set`,
+  ///   `CheckpointError` where the run cannot go on from the checkpoint.
   private static func agrees(
-    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration, _ digest: String
+    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration, _ data: LoadedData
   ) throws -> Bool {
-    let before = try CheckpointCoding.configuration(of: checkpoint)
-    try resolved.requireSameResult(as: before, ofCheckpoint: checkpoint.path)
-    let isSameData = try checkpoint.text(CheckpointCoding.Key.dataset) == digest
-    if !isSameData, resolved.origin(of: "data.path") != .override {
+    let configuration = resolved.configuration
+    try resolved.requireSameResult(
+      as: CheckpointCoding.configuration(of: checkpoint), ofCheckpoint: checkpoint.path)
+    let identity = RunIdentity(configuration: configuration, digest: data.digest)
+    if try !identity.hasData(of: checkpoint), resolved.origin(of: "data.path") != .override {
       throw ConfigurationError(
         place: resolved.origin(of: "data.path").description, key: "data.path",
         reason: "the data is not what \(checkpoint.path) was trained on",
         cure:
           "Name the run's dataset by --data, or say --set data.path=DIR to change it on purpose.")
     }
-    return isSameData && resolved.configuration.differences(from: before).isEmpty
+    try CheckpointCoding.requireRun(of: data.model(of: configuration), in: checkpoint)
+    return try identity.matches(checkpoint)
   }
 }

@@ -33,10 +33,23 @@ struct SavedModel {
     try state.broadcast(over: team.collective)
   }
 
-  /// Reads a split that the model can be applied to.
+  /// Reads a split that the model can be applied to, the same on all ranks; collective.
   ///
-  /// - Throws: `DataError` if the emotions or widths are not those the model was trained with.
-  func split(_ name: SplitName, of folder: String, allowsMissingEmotion: Bool) throws -> Split {
+  /// - Throws: `DataError` if the emotions or widths are not those the model was trained with,
+  ///   `TrainingError` if ranks have read different data, on all ranks.
+  func split(
+    _ name: SplitName, of folder: String, allowsMissingEmotion: Bool, team: RankTeam
+  ) throws -> Split {
+    let (split, digest) = try team.together("reading the data") {
+      try read(name, of: folder, allowsMissingEmotion: allowsMissingEmotion)
+    }
+    try team.requireSame([("dataset", digest)])
+    return split
+  }
+
+  private func read(
+    _ name: SplitName, of folder: String, allowsMissingEmotion: Bool
+  ) throws -> (Split, digest: String) {
     let options = ReadingOptions(
       modalities: model.options.modalities.map(\.modality),
       allowsMissingEmotion: allowsMissingEmotion)
@@ -56,6 +69,7 @@ struct SavedModel {
           + "the dataset has \(width.map(String.init) ?? "none")",
         cure: "Use features made as those of the training run.")
     }
-    return try dataset.split(name)
+    let split = try dataset.split(name)
+    return (split, dataset.digest(of: [split]))
   }
 }

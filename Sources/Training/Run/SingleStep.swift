@@ -40,6 +40,17 @@ struct SingleStep {
     engine.prototypes.restore(sums: state.sums, counts: state.counts)
   }
 
+  /// A digest of parameters and prototypes.
+  var digest: String {
+    let state = ModelState(
+      model: model, parameters: engine.parameters, prototypes: engine.prototypes, optimizer: nil)
+    var digest = StableDigest()
+    for tensor in state.replicaDigests(includesMoments: false) {
+      digest.add(Int(truncatingIfNeeded: tensor.value))
+    }
+    return digest.hexadecimal
+  }
+
   /// Computes the losses, the gradients and the predictions; collective.
   ///
   /// - Parameters:

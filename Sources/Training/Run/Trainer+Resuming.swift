@@ -19,7 +19,9 @@ extension Trainer {
       try CheckpointCoding.restore(state, from: checkpoint)
       var progress = try CheckpointCoding.progress(of: checkpoint)
       let isSaved = recorder.saver.owns(checkpoint, ofStep: progress.step)
-      let hasBest = try recorder.saver.adoptBest(of: progress, besides: checkpoint.path)
+      let hasBest = try recorder.saver.adoptBest(
+        of: progress, RunIdentity(configuration: configuration, digest: data.digest),
+        besides: checkpoint.path)
       if !hasBest { progress.best = nil }
       return Restored(progress: progress, isSaved: isSaved)
     }

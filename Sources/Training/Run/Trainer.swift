@@ -66,10 +66,7 @@ final class Trainer {
       seed: configuration.train.seed, dialogueLengths: data.train.dialogueLengths,
       dialoguesPerBatch: configuration.train.dialoguesPerBatch,
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
-    let model = DFERC(
-      DFERCOptions(
-        configuration, widths: data.train.modalities,
-        emotionCount: data.dataset.manifest.emotions.count))
+    let model = data.model(of: configuration)
     let gradients = try GradientEngine(
       model: model, seed: configuration.train.seed, sharing: WorkSharing(configuration),
       team: team)

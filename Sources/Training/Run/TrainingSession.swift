@@ -47,8 +47,7 @@ struct TrainingSession {
         folder: folder.path, keepLast: configuration.checkpoint.keepLast,
         level: configuration.checkpoint.level)
       let opening = try RunOpening(
-        request.resume, folder: folder, store: store, resolved: resolved, digest: data.digest,
-        log: log)
+        request.resume, folder: folder, store: store, resolved: resolved, data: data, log: log)
       (start, checkpoint) =
         switch opening {
         case .fresh: (.fresh, nil)
@@ -60,7 +59,8 @@ struct TrainingSession {
         try log.open(folder.log)
         try folder.write(configuration)
         let description = try RunDescription.metadata(
-          configuration, dataset: data.dataset, digest: data.digest, ranks: team.collective.size)
+          configuration, dataset: data.dataset, digest: data.digest, ranks: team.collective.size,
+          goingOnFrom: checkpoint?.metadata ?? [:])
         let changes = Reproducibility.changes(
           from: checkpoint?.metadata ?? [:], to: description,
           microBatches: configuration.train.microBatches)

@@ -21,6 +21,7 @@ enum CheckpointCoding {
     static let skipped = "skipped_steps"
     static let skippedInARow = "skipped_in_a_row"
     static let ranks = "ranks"
+    static let unevenRanks = "uneven_ranks"
   }
 
   static let prototypes = "prototypes"
@@ -196,6 +197,25 @@ extension CheckpointCoding {
     let count = model.options.emotionCount
     try checkpoint.require(counts, shape: [count])
     try checkpoint.require(prototypes, shape: [count, model.options.alignmentWidth])
+  }
+
+  /// Checks that a checkpoint has all that a run of a model goes on from, in its place and form.
+  ///
+  /// - Throws: `CheckpointError` or `SafetensorsError` naming the first thing that is absent or wrong.
+  static func requireRun(of model: DFERC, in checkpoint: Checkpoint) throws {
+    try requireTensors(of: model, in: checkpoint)
+    for prefix in ["", firstMoment, secondMoment] {
+      for parameter in model.layout.parameters {
+        try checkpoint.requireFloats(prefix + parameter.name, shape: parameter.shape)
+      }
+    }
+    if model.options.hasPrototypes {
+      let (count, width) = (model.options.emotionCount, model.options.alignmentWidth)
+      _ = try checkpoint.tensors.prototypeState(
+        EmotionPrototypes(emotionCount: count, width: width))
+    }
+    _ = try progress(of: checkpoint)
+    _ = try checkpoint.count(Key.updates)
   }
 
   /// The raw width of every modality that a checkpoint's model reads.

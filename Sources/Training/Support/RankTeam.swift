@@ -51,6 +51,14 @@ struct RankTeam {
     if configuration.train.microBatches != nil { BLASLibrary.setThreadCount(1) }
   }
 
+  /// Checks that all ranks run the same version of the program; collective, and first of all, for
+  /// other versions may not even talk alike.
+  ///
+  /// - Throws: `TrainingError`, on all ranks.
+  func requireSameVersion() throws {
+    try requireSame([("version of the program", ProgramVersion.current)])
+  }
+
   /// Checks that all ranks run the same program on the same configuration and data; collective.
   ///
   /// - Parameters:
@@ -68,11 +76,24 @@ struct RankTeam {
     let problem = try shared(
       all.indices.lazy.compactMap { rank -> String? in
         let values = String(decoding: all[rank], as: UTF8.self).components(separatedBy: separator)
-        let differing = zip(facts, values).first { $0.value != $1 }
-        return differing.map { "rank \(rank) has another \($0.0.name) than rank 0" }
+        return zip(facts, values).first { $0.value != $1 }.map { fact, value in
+          let lines = Self.firstDifference(value, fact.value)
+          return "rank \(rank) has another \(fact.name) than rank 0: "
+            + "\(lines.0.excerpt()) instead of \(lines.1.excerpt())"
+        }
       }.first)
     guard let problem else { return }
     throw TrainingError(kind: .disagreement, reason: problem, cure: cure)
+  }
+
+  /// The first lines in which two texts differ; an absent one is empty.
+  private static func firstDifference(_ text: String, _ other: String) -> (String, String) {
+    func lines(_ text: String) -> [String] {
+      text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    let (own, others) = (lines(text), lines(other))
+    let index = zip(own, others).prefix { $0 == $1 }.reduce(0) { count, _ in count + 1 }
+    return (index < own.count ? own[index] : "", index < others.count ? others[index] : "")
   }
 
   /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
