@@ -118,6 +118,12 @@ public final class ParallelWorld {
     watchdog.run()
   }
 
+  /// Has the thread of ``watch(limits:onStall:)`` go by other limits, the same everywhere.
+  public func setStallLimits(_ limits: StallLimits) {
+    precondition(watchdog != nil, "the job is not watched")
+    watchdog?.setLimits(limits)
+  }
+
   /// Ends in good order.
   ///
   /// Every rank must call it, and only when all of them succeeded or have agreed to end; it blocks

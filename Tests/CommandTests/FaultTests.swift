@@ -170,6 +170,42 @@ struct FaultTests {
     #expect(run.errors.contains("step 5: rank 2 holds other bits of"), "\(run.errors)")
   }
 
+  @Test("A rank that is missing at the start ends the job", arguments: ["train", "evaluate"])
+  func missingAtTheStart(command: String) throws {
+    let wrapper = small.folder.path("late.sh")
+    try FileSystem.write(
+      """
+      #!/bin/sh
+      [ "$OMPI_COMM_WORLD_RANK" = 1 ] && exec sleep 100
+      exec "$@"
+      """, to: wrapper)
+    let arguments =
+      command == "train"
+      ? ["--output", small.folder.path("run")] : ["--checkpoint", "none", "--data", small.data]
+    let run = try Program(
+      [command] + arguments, ranks: 3, wrapper: ["sh", wrapper],
+      environment: ["DFERC_STALL_SECONDS": "2"])
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+    #expect(run.errors.contains("start: the ranks have not reached one another within 2 seconds"))
+  }
+
+  @Test("The time before the configuration is known has a limit of its own")
+  func stoppedAtTheStart() throws {
+    let run = try Program(
+      [
+        "train", "--config", small.configuration, "--data", small.data, "--output",
+        small.folder.path("run"), "--inject-fault", "stop@start,rank=1",
+      ], ranks: 3, environment: ["DFERC_STALL_SECONDS": "2"])
+    #expect(run.status == 80, "\(run.errors)")
+    #expect(
+      messages(run).first?.hasPrefix("dferc-dist: rank 1, start: no progress for ") == true,
+      "\(run.errors)")
+    let usage = try Program(
+      ["train", "--output", small.folder.path("run")], environment: ["DFERC_STALL_SECONDS": "0"])
+    #expect(usage.status == 64 && usage.errors.contains("DFERC_STALL_SECONDS: \"0\" is no number"))
+  }
+
   @Test("A fault that cannot be read is a usage error")
   func syntax() throws {
     let run = try Program("train", "--inject-fault", "thorw@save")

@@ -33,7 +33,8 @@ struct Patrol {
   let rank: Int
   let duty: Duty
   private let observers: [Int]
-  private let limits: StallLimits
+  /// How long things may take.
+  var limits: StallLimits
   private var sightings: [Sighting]
   /// When an observer last took a message of this rank.
   private var taken: Double

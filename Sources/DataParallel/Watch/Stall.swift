@@ -65,6 +65,9 @@ public struct StallLimits: Sendable, Equatable, Codable {
     self.saving = saving
   }
 
+  /// Nothing takes too long.
+  public static let never = StallLimits(training: .infinity, saving: .infinity)
+
   /// The longest that a rank takes to leave after an error, courtesy and last words included.
   private static let leaving = 10.0
 

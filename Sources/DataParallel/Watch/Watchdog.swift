@@ -21,7 +21,7 @@ final class Watchdog: @unchecked Sendable {
   private static let longestOversleep = 1.0
 
   private let heartbeat: Heartbeat
-  private let period: Double
+  private let limits: Mutex<StallLimits>
   private let onStall: @Sendable (Stall) -> Void
   private let start = SuspendingClock.now
   private let ending = Atomic(Ending.notYet.rawValue)
@@ -54,16 +54,18 @@ final class Watchdog: @unchecked Sendable {
     self.neighbour = neighbour
     self.exchange = exchange
     self.onStall = onStall
+    self.limits = Mutex(limits)
     patrol = Patrol(rank: rank, size: size, observers: observers, limits: limits, now: 0)
     if exchange == nil, size > 1 { patrol.cutOff() }
-    // Short against the limits, so that a stall is seen soon after them.
-    period = min(0.25, min(limits.training, limits.saving) / 20)
   }
 
   /// Starts the thread.
   func run() {
     Thread.detachNewThread { [self] in watch() }
   }
+
+  /// Goes by other limits from now on.
+  func setLimits(_ new: StallLimits) { limits.withLock { $0 = new } }
 
   /// Waits until all ranks have come here and no message is under way, so that MPI may be ended.
   ///
@@ -81,6 +83,11 @@ final class Watchdog: @unchecked Sendable {
     hasEnded.wait()
   }
 
+  /// The time between two looks: short against the limits, so that a stall is seen soon after them.
+  private var period: Double {
+    min(0.25, min(patrol.limits.training, patrol.limits.saving) / 20)
+  }
+
   private var now: Double { (SuspendingClock.now - start) / .seconds(1) }
 
   private func watch() {
@@ -94,6 +101,7 @@ final class Watchdog: @unchecked Sendable {
       let wish = Ending(rawValue: ending.load(ordering: .acquiring))
       if wish == .now { return }
       let now = now
+      patrol.limits = limits.withLock { $0 }
       // The clock ran while nobody could do anything, for perhaps the whole job was stopped.
       if now - last > period + Self.longestOversleep { patrol.restart(at: now) }
       last = now

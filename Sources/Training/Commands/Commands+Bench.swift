@@ -9,7 +9,6 @@ extension Commands {
   ///   cannot be written, and what a launcher's trouble throws.
   public static func bench(_ request: BenchRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
-    try team.requireSameVersion()
     let configuration = try team.together("reading the configuration") {
       try ConfigurationRequest(overrides: request.overrides).resolve().configuration
     }

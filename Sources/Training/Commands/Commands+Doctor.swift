@@ -33,16 +33,19 @@ extension Commands {
 
 /// One run of `doctor` on one rank.
 private struct Examination {
+  /// Far more seconds than a start on many nodes takes.
+  private static let patience = 60.0
+
   let team: RankTeam
-  let alarm: Alarm
+  let alarm: StartAlarm
   let storage: StorageProbe?
   private let variables = ProcessInfo.processInfo.environment
   private let run = TypicalRun()
 
   /// Collective.
   init(_ request: DoctorRequest) throws {
-    alarm = Alarm()
-    team = try RankTeam.start(threads: request.threads)
+    alarm = StartAlarm(seconds: Self.patience)
+    team = try RankTeam.join(threads: request.threads)
     storage = team.isFirst ? .ofWorkingFolder(for: run) : nil
   }
 
@@ -85,34 +88,5 @@ private struct Examination {
     try team.collective.barrier()
     file?.remove()
     return finding
-  }
-}
-
-/// Ends the program where ranks wait for one another in vain; there is nobody else to say so.
-private final class Alarm {
-  /// Far more than a start on many nodes takes.
-  private static let seconds = 60
-
-  private let timer: any DispatchSourceTimer
-
-  init() {
-    timer = DispatchSource.makeTimerSource(queue: .global())
-    timer.setEventHandler { Self.ring() }
-    timer.schedule(deadline: .now() + .seconds(Self.seconds))
-    timer.activate()
-  }
-
-  func cancel() { timer.cancel() }
-
-  private static func ring() {
-    let variables = ProcessInfo.processInfo.environment
-    let rank = variables["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) } ?? 0
-    Departure.leave(
-      TrainingError(
-        kind: .stalled, place: "rank \(rank) on \(ProcessInfo.processInfo.hostName)",
-        reason: "the ranks have not reached one another within \(seconds) seconds",
-        cure: "Where nodes have several networks, choose the one that joins them: "
-          + "mpirun --mca btl_tcp_if_include eth0 (or its address range), and check firewalls."),
-      rank: rank)
   }
 }

@@ -6,7 +6,6 @@ extension Commands {
   /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
   public static func evaluate(_ request: EvaluateRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
-    try team.requireSameVersion()
     let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
     let split = try saved.split(
       request.split, of: request.data, allowsMissingEmotion: false, team: team)

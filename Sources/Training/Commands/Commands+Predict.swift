@@ -11,7 +11,6 @@ extension Commands {
   ///   `DataError`, `FileError`, on all ranks alike.
   public static func predict(_ request: PredictRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
-    try team.requireSameVersion()
     _ = try team.onFirst("checking the output") {
       if let output = request.output { try OutputFile.requireFolder(of: output) }
     }

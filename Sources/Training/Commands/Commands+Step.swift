@@ -11,16 +11,17 @@ extension Commands {
   ///   all ranks alike.
   public static func step(_ request: StepRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
-    try team.requireSameVersion()
     _ = try team.onFirst("checking the output") {
       try OutputFile.requireFolder(of: request.output)
     }
     let resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
+    try team.tracker.enter(.load)
     let (dataset, split) = try team.together("reading the data") {
       let dataset = try LoadedData.dataset(resolved)
-      return (dataset, try dataset.split(request.split))
+      let split = try dataset.split(request.split) { team.world.heartbeat.beat() }
+      return (dataset, split)
     }
     let configuration = resolved.using(dataset.modalities).configuration
     try team.requireSame([

@@ -12,12 +12,12 @@ extension Commands {
   }
 
   private static func train(_ request: TrainRequest, _ team: RankTeam) throws -> ExitStatus {
-    try team.requireSameVersion()
+    try team.tracker.enter(.start)
     var resolved = try team.together("reading the configuration") {
       try request.configuration.resolve()
     }
     if request.isFastDevelopmentRun { resolved = resolved.shortened() }
-    try team.watch(resolved.configuration)
+    try team.setStallLimits(resolved.configuration)
     let status = try train(request, resolved, team)
     try team.world.finish()
     return status

@@ -14,7 +14,7 @@ extension Fault {
 
   /// The phases at which a rank stops to look for faults.
   private static let phases: [RunPhase] = [
-    .load, .open, .plan, .forward, .sums, .backward, .allreduce, .update, .compare, .log,
+    .start, .load, .open, .plan, .forward, .sums, .backward, .allreduce, .update, .compare, .log,
     .evaluate, .save,
   ]
 

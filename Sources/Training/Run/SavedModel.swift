@@ -13,6 +13,7 @@ struct SavedModel {
 
   /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
   init(checkpoint path: String, team: RankTeam) throws {
+    try team.tracker.enter(.open)
     let checkpoint = try team.onFirst("reading the checkpoint") { try Checkpoint(path: path) }
     let described = try team.onFirst("reading the checkpoint") {
       try checkpoint.map { try ModelDescription(of: $0) } ?? ModelDescription()
@@ -40,15 +41,20 @@ struct SavedModel {
   func split(
     _ name: SplitName, of folder: String, allowsMissingEmotion: Bool, team: RankTeam
   ) throws -> Split {
+    try team.tracker.enter(.load)
     let (split, digest) = try team.together("reading the data") {
-      try read(name, of: folder, allowsMissingEmotion: allowsMissingEmotion)
+      try read(name, of: folder, allowsMissingEmotion: allowsMissingEmotion) {
+        team.world.heartbeat.beat()
+      }
     }
     try team.requireSame([("dataset", digest)])
+    try team.tracker.enter(.evaluate)
     return split
   }
 
   private func read(
-    _ name: SplitName, of folder: String, allowsMissingEmotion: Bool
+    _ name: SplitName, of folder: String, allowsMissingEmotion: Bool,
+    whileReading: () throws -> Void
   ) throws -> (Split, digest: String) {
     let options = ReadingOptions(
       modalities: model.options.modalities.map(\.modality),
@@ -69,7 +75,7 @@ struct SavedModel {
           + "the dataset has \(width.map(String.init) ?? "none")",
         cure: "Use features made as those of the training run.")
     }
-    let split = try dataset.split(name)
+    let split = try dataset.split(name, whileReading: whileReading)
     return (split, dataset.digest(of: [split]))
   }
 }

@@ -3,21 +3,25 @@ import Foundation
 
 extension RankTeam {
   /// Has a thread end the job where it makes no progress, until the world is finished; collective.
-  ///
-  /// What rank 0's configuration says counts for all.
-  func watch(_ configuration: RunConfiguration) throws {
-    let own = configuration.train.stallSeconds.map {
-      StallLimits(
-        training: Double($0), saving: Double(configuration.checkpoint.stallSeconds))
-    }
+  func watch(limits: StallLimits) throws {
     let hosts = try shared(
       try collective.gather(Array(ProcessInfo.processInfo.hostName.utf8), to: 0)
         .map { String(decoding: $0, as: UTF8.self) })
-    guard let limits = try shared(own) else { return }
     try world.watch(limits: limits) { [heartbeat = world.heartbeat] stall in
       heartbeat.leave()
       Departure.leaveAtOnce(TrainingError(stall, host: hosts[stall.rank]))
     }
+  }
+
+  /// Has that thread go by the limits of a run; collective.
+  ///
+  /// What rank 0's configuration says counts for all.
+  func setStallLimits(_ configuration: RunConfiguration) throws {
+    let own = configuration.train.stallSeconds.map {
+      StallLimits(
+        training: Double($0), saving: Double(configuration.checkpoint.stallSeconds))
+    }
+    world.setStallLimits(try shared(own) ?? .never)
   }
 }
 

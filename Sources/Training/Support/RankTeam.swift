@@ -11,14 +11,28 @@ struct RankTeam {
   /// Whether this rank was asked to stop; only a command that catches signals ever is.
   var isStopRequested: () -> Bool = { StopSignal.isRequested }
 
-  /// Joins the ranks that the launcher started.
+  /// Joins the ranks that the launcher started, all of one version, and watches over them from then
+  /// on until the world is finished.
   ///
   /// Every rank calls it once, before it reads any input.
   ///
   /// - Parameters:
   ///   - threads: the value of `--threads`.
   ///   - faults: what a test asks for.
+  /// - Throws: `LaunchError`, `MPIError`, or `TrainingError` for ranks of different versions.
   static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
+    let patience = try StallPatience()
+    let alarm = StartAlarm(seconds: patience.seconds)
+    defer { alarm.cancel() }
+    let team = try join(threads: threads, faults: faults)
+    // First of all, for other versions may not even talk alike.
+    try team.requireSame([("version of the program", ProgramVersion.current)])
+    try team.watch(limits: patience.limits)
+    return team
+  }
+
+  /// Joins the ranks that the launcher started.
+  static func join(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
     let world = try ParallelWorld.start(threads: threads)
     BLASLibrary.setThreadCount(world.share.threads)
     return RankTeam(
@@ -49,14 +63,6 @@ struct RankTeam {
   /// OpenBLAS gives a product other bits with another number of threads.
   func settleThreads(for configuration: RunConfiguration) {
     if configuration.train.microBatches != nil { BLASLibrary.setThreadCount(1) }
-  }
-
-  /// Checks that all ranks run the same version of the program; collective, and first of all, for
-  /// other versions may not even talk alike.
-  ///
-  /// - Throws: `TrainingError`, on all ranks.
-  func requireSameVersion() throws {
-    try requireSame([("version of the program", ProgramVersion.current)])
   }
 
   /// Checks that all ranks run the same program on the same configuration and data; collective.

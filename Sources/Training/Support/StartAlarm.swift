@@ -1,0 +1,64 @@
+import DataParallel
+import Dispatch
+import Foundation
+import TensorCore
+
+/// Ends the program where ranks wait for one another in vain before a watchdog could tell; there is
+/// nobody else to say so.
+final class StartAlarm {
+  private let timer: any DispatchSourceTimer
+
+  /// - Parameter seconds: that the ranks are given to reach one another.
+  init(seconds: Double) {
+    timer = DispatchSource.makeTimerSource(queue: .global())
+    timer.setEventHandler { Self.ring(after: seconds) }
+    timer.schedule(deadline: .now() + seconds)
+    timer.activate()
+  }
+
+  func cancel() { timer.cancel() }
+
+  private static func ring(after seconds: Double) {
+    let variables = ProcessInfo.processInfo.environment
+    let rank = variables["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) } ?? 0
+    // Where rank 0 speaks, the launcher needs a while to end ranks that have not started MPI.
+    if rank != 0 { Thread.sleep(forTimeInterval: 2.5) }
+    Departure.leave(
+      TrainingError(
+        kind: .stalled, place: "rank \(rank) on \(ProcessInfo.processInfo.hostName), start",
+        reason: "the ranks have not reached one another within \(Int(seconds)) seconds",
+        cure: "Where nodes have several networks, choose the one that joins them: "
+          + "mpirun --mca btl_tcp_if_include eth0 (or its address range), and check firewalls; or "
+          + "give the ranks more time by \(StallPatience.variable)."),
+      rank: rank)
+  }
+}
+
+/// How long a command may make no progress where no configuration says it.
+struct StallPatience {
+  /// The environment variable that says it.
+  static let variable = "DFERC_STALL_SECONDS"
+
+  /// Seconds, 1 or more.
+  let seconds: Double
+
+  /// - Parameter variables: of this process.
+  /// - Throws: `TrainingError` of kind `usage` for a value that is no number of seconds.
+  init(variables: [String: String] = ProcessInfo.processInfo.environment) throws(TrainingError) {
+    guard let text = variables[Self.variable] else {
+      seconds = Double(Self.standard)
+      return
+    }
+    guard let number = Int(text), (1...1_000_000).contains(number) else {
+      throw TrainingError(
+        kind: .usage, place: Self.variable, reason: "\"\(text.excerpt())\" is no number of seconds",
+        cure: "Set it to a whole number from 1 to 1000000, or unset it.")
+    }
+    seconds = Double(number)
+  }
+
+  private static let standard = 300
+
+  /// The same for computing and for storage.
+  var limits: StallLimits { StallLimits(training: seconds, saving: seconds) }
+}
