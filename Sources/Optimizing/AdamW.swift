@@ -1,3 +1,4 @@
+import Synchronization
 import TensorCore
 
 /// AdamW over flat buffers, in one pass over memory (Loshchilov and Hutter 2019).
@@ -54,6 +55,12 @@ public final class AdamW {
   private let options: Options
   private let segments: [Segment]
 
+  /// What the last update has found changed since the one before; nil where nothing was.
+  public private(set) var damage: Damage?
+  /// The sums of each segment as the last update has left it; empty before the first.
+  private var sums: [BitSums] = []
+  private let tally = Mutex((read: BitSums(), written: BitSums()))
+
   /// An optimizer with moments of zero.
   ///
   /// - Parameters:
@@ -72,9 +79,14 @@ public final class AdamW {
     self.slice = slice
     firstMoment = FloatBuffer(count: slice.count)
     secondMoment = FloatBuffer(count: slice.count)
+    sums.reserveCapacity(self.segments.count)
   }
 
-  /// Updates the parameters of the slice.
+  /// Updates the parameters of the slice, and looks whether they are as the update before left them.
+  ///
+  /// Memory that fails changes a value for good, and nobody would know. So each update adds up the
+  /// bits of all that it writes, and the next one compares what it reads; see ``damage``. Both pass
+  /// through the processor anyway.
   ///
   /// - Parameters:
   ///   - parameters: the flat buffer of values.
@@ -87,18 +99,87 @@ public final class AdamW {
     gradientScale: Double, rateFactor: Double, workers: Workers
   ) {
     updateCount += 1
-    for segment in segments {
+    damage = nil
+    for (index, segment) in segments.enumerated() {
+      tally.withLock { $0 = (BitSums(), BitSums()) }
       let step = Step(
         options, segment, updateCount: updateCount, gradientScale: gradientScale,
         rateFactor: rateFactor)
       workers.forEachChunk(of: segment.range.count, size: 1 << 15) { chunk in
         let first = segment.range.lowerBound + chunk.lowerBound
-        step.run(
+        let (read, written) = step.run(
           parameters + first, gradients + first,
           firstMoment.pointer + (first - slice.lowerBound),
           secondMoment.pointer + (first - slice.lowerBound), count: chunk.count)
+        tally.withLock {
+          $0.read.add(read)
+          $0.written.add(written)
+        }
       }
+      compare(segment, at: index)
     }
+  }
+
+  private func compare(_ segment: Segment, at index: Int) {
+    let (read, written) = tally.withLock { $0 }
+    guard index < sums.count else { return sums.append(written) }
+    if damage == nil, let tensor = read.firstDifference(from: sums[index]) {
+      damage = Damage(element: segment.range.lowerBound, tensor: tensor)
+    }
+    sums[index] = written
+  }
+
+  /// A change of a segment that no update has made.
+  public struct Damage: Sendable, Equatable {
+    /// What was changed.
+    public enum Tensor: Sendable { case parameter, firstMoment, secondMoment }
+
+    /// The first element of the segment, in the flat buffers.
+    public let element: Int
+    /// What was changed.
+    public let tensor: Tensor
+  }
+}
+
+/// The bits of a segment's elements, added up as numbers that wrap: in any order the same, and another
+/// sum for every change of a single bit.
+private struct BitSums {
+  private var parameters: UInt32 = 0
+  private var firstMoments: UInt32 = 0
+  private var secondMoments: UInt32 = 0
+
+  init() {}
+
+  init(_ lanes: LaneSums) {
+    parameters = lanes.p.wrappedSum()
+    firstMoments = lanes.m.wrappedSum()
+    secondMoments = lanes.v.wrappedSum()
+  }
+
+  mutating func add(_ other: BitSums) {
+    parameters &+= other.parameters
+    firstMoments &+= other.firstMoments
+    secondMoments &+= other.secondMoments
+  }
+
+  func firstDifference(from other: BitSums) -> AdamW.Damage.Tensor? {
+    if parameters != other.parameters { return .parameter }
+    if firstMoments != other.firstMoments { return .firstMoment }
+    return secondMoments != other.secondMoments ? .secondMoment : nil
+  }
+}
+
+/// The same, lane by lane.
+private struct LaneSums {
+  var p = SIMD8<UInt32>()
+  var m = SIMD8<UInt32>()
+  var v = SIMD8<UInt32>()
+
+  @inline(__always)
+  mutating func add(_ vectors: (SIMD8<Float>, SIMD8<Float>, SIMD8<Float>)) {
+    p &+= vectors.0.bits
+    m &+= vectors.1.bits
+    v &+= vectors.2.bits
   }
 }
 
@@ -132,30 +213,43 @@ private struct Step {
     epsilon = Float(options.epsilon)
   }
 
+  /// Updates some elements.
+  ///
+  /// - Returns: the bits that were read and those that were written.
   func run(
     _ p: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
     _ v: UnsafeMutablePointer<Float>, count: Int
-  ) {
+  ) -> (read: BitSums, written: BitSums) {
+    var (read, written) = (LaneSums(), LaneSums())
     var index = 0
     while index &+ 8 <= count {
-      let (newP, newM, newV) = element(
-        SIMD8(loading: p + index), SIMD8(loading: g + index), SIMD8(loading: m + index),
-        SIMD8(loading: v + index))
-      newP.store(to: p + index)
-      newM.store(to: m + index)
-      newV.store(to: v + index)
+      let old = (
+        SIMD8(loading: p + index), SIMD8(loading: m + index), SIMD8(loading: v + index)
+      )
+      let new = element(old.0, SIMD8(loading: g + index), old.1, old.2)
+      new.0.store(to: p + index)
+      new.1.store(to: m + index)
+      new.2.store(to: v + index)
+      read.add(old)
+      written.add(new)
       index &+= 8
     }
     // The tail goes through the same eight-lane code, so that its bits do not depend on where a
     // chunk ends.
-    guard index < count else { return }
-    let rest = count - index
-    let (newP, newM, newV) = element(
-      SIMD8(loading: p + index, count: rest), SIMD8(loading: g + index, count: rest),
-      SIMD8(loading: m + index, count: rest), SIMD8(loading: v + index, count: rest))
-    newP.store(to: p + index, count: rest)
-    newM.store(to: m + index, count: rest)
-    newV.store(to: v + index, count: rest)
+    if index < count {
+      let rest = count - index
+      let old = (
+        SIMD8(loading: p + index, count: rest), SIMD8(loading: m + index, count: rest),
+        SIMD8(loading: v + index, count: rest)
+      )
+      let new = element(old.0, SIMD8(loading: g + index, count: rest), old.1, old.2)
+      new.0.store(to: p + index, count: rest)
+      new.1.store(to: m + index, count: rest)
+      new.2.store(to: v + index, count: rest)
+      read.add(old)
+      written.add(new)
+    }
+    return (BitSums(read), BitSums(written))
   }
 
   @inline(__always)

@@ -138,25 +138,39 @@ struct FaultTests {
     #expect(messages(run) == [])
   }
 
-  @Test("A flipped bit is found at the next comparison, with rank and tensor")
-  func flippedBit() throws {
-    // A save compares too.
-    let arguments = [
-      "--set", "train.replicaCheckSteps=3", "--set", "checkpoint.everySteps=100",
-    ]
-    let run = try job("flip@update,rank=3,step=4", ranks: 4, arguments)
+  /// Nothing but the comparison at every third step; a save compares too.
+  private static let comparisons = [
+    "--set", "train.replicaCheckSteps=3", "--set", "checkpoint.everySteps=100",
+  ]
+
+  private func expectDisagreement(_ run: Program, _ message: String) {
     #expect(run.status == 76, "\(run.errors)")
-    #expect(
-      messages(run).first?.hasPrefix(
-        "dferc-dist: step 6: rank 3 holds other bits of classifier.bias than the other ranks. ")
-        == true, "\(run.errors)")
+    #expect(messages(run).first?.hasPrefix("dferc-dist: \(message)") == true, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
-    let two = try job("flip@update,rank=0,step=6", ranks: 2, output: "two", arguments)
-    #expect(two.status == 76, "\(two.errors)")
-    #expect(
-      messages(two).first?.hasPrefix(
-        "dferc-dist: step 6: rank 0 and rank 1 hold different bits of classifier.bias") == true,
-      "\(two.errors)")
+  }
+
+  @Test("Replicas that drift apart are found at the next comparison, with rank and tensor")
+  func drift() throws {
+    // A wrong gradient has another norm, so that clipping changes all parameters.
+    let run = try job("flip@allreduce,rank=3,step=4", ranks: 4, Self.comparisons)
+    expectDisagreement(
+      run, "step 6: rank 3 holds other bits of input.text.weight than the other ranks. ")
+    let two = try job("flip@allreduce,rank=0,step=6", ranks: 2, output: "two", Self.comparisons)
+    expectDisagreement(
+      two, "step 6: rank 0 and rank 1 hold different bits of input.text.weight, and nothing tells")
+  }
+
+  @Test("A bit that flips in memory is found by the next update, with any ranks, sharded or not")
+  func flippedBit() throws {
+    let found = "classifier.bias is not what the step before has left in memory. "
+    let whole = try job("flip@update,rank=3,step=4", ranks: 4, Self.comparisons)
+    expectDisagreement(whole, "rank 3, step 5, update: \(found)")
+    let alone = try job("flip@update,step=4", ranks: nil, output: "alone", Self.comparisons)
+    expectDisagreement(alone, "step 5, update: \(found)")
+    let sharded = Self.comparisons + ["--set", "optimizer.sharded=true"]
+    // The last elements belong to the last rank.
+    let own = try job("flip@update,rank=2,step=4", output: "sharded", sharded)
+    expectDisagreement(own, "rank 2, step 5, update: \(found)")
   }
 
   @Test("Ranks that share the optimizer's work compare what all of them hold")
@@ -166,8 +180,7 @@ struct FaultTests {
       "checkpoint.everySteps=100",
     ]
     let run = try job("flip@update,rank=2,step=5", arguments)
-    #expect(run.status == 76, "\(run.errors)")
-    #expect(run.errors.contains("step 5: rank 2 holds other bits of"), "\(run.errors)")
+    expectDisagreement(run, "step 5: rank 2 holds other bits of classifier.bias")
   }
 
   @Test("A rank that is missing at the start ends the job", arguments: ["train", "evaluate"])

@@ -1,8 +1,9 @@
 import Foundation
-import Optimizing
 import TensorCore
 import TestSupport
 import Testing
+
+@testable import Optimizing
 
 /// AdamW against `torch.optim.AdamW`, with clipping, schedule, and a learning rate of its own for
 /// one of the tensors.
@@ -164,6 +165,46 @@ struct AdamWTests {
     let parts = run([0..<4096, 4096..<4096, 4096..<12288, 12288..<count])
     expectSameBits(parts.values, whole.values, "parameters")
     expectSameBits(parts.moments, whole.moments, "moments")
+  }
+
+  @Test("a single bit that has changed since the last update is found in its segment")
+  func damage() {
+    let count = 4 << 15
+    let cuts = [0, 5, 4099, 70_001, count]
+    let segments = zip(cuts, cuts.dropFirst()).map {
+      AdamW.Segment(range: $0..<$1, isDecayed: true, learningRate: 1e-3)
+    }
+    let gradients = make.row(make.values(count))
+    for workers in [1, 3] {
+      let slice = 4096..<count
+      let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: slice)
+      let parameters = make.row(make.values(count))
+      func found() -> AdamW.Damage? {
+        optimizer.update(
+          parameters.pointer, gradients: gradients.pointer, gradientScale: 1, rateFactor: 1,
+          workers: Workers(count: workers))
+        return optimizer.damage
+      }
+      func flip(_ bit: UInt32, of value: inout Float) {
+        value = Float(bitPattern: value.bitPattern ^ 1 << bit)
+      }
+      #expect(found() == nil && found() == nil)
+      // What another rank updates is its own business.
+      flip(3, of: &parameters.pointer[4095])
+      #expect(found() == nil)
+      for bit: UInt32 in [0, 22, 31] {
+        for element in [4096, 4098, 4099, 70_000, 70_001, count - 1] {
+          let first = cuts.last { $0 <= element }.map { max($0, slice.lowerBound) } ?? 0
+          flip(bit, of: &parameters.pointer[element])
+          #expect(found() == AdamW.Damage(element: first, tensor: .parameter))
+          flip(bit, of: &optimizer.firstMoment.pointer[element - slice.lowerBound])
+          #expect(found() == AdamW.Damage(element: first, tensor: .firstMoment))
+          flip(bit, of: &optimizer.secondMoment.pointer[element - slice.lowerBound])
+          #expect(found() == AdamW.Damage(element: first, tensor: .secondMoment))
+          #expect(found() == nil)
+        }
+      }
+    }
   }
 
   @Test("without a gradient only decay moves a parameter, and a rate of zero none")

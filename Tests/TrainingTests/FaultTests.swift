@@ -123,7 +123,7 @@ struct FaultTests {
     var parameters: [Float] = [1, 2, 3, 0, 0]
     try parameters.withUnsafeMutableBufferPointer { buffer in
       try injector.enter(.update, step: 2)
-      injector.flip(buffer, step: 2)
+      injector.flip(buffer, in: .update, step: 2)
       let difference = zip(buffer, [1, 2, 3, 0, 0] as [Float]).map {
         ($0.bitPattern ^ $1.bitPattern).nonzeroBitCount
       }

@@ -42,7 +42,8 @@ extension SIMD8<Float> {
 
   /// The bit pattern of every lane.
   @inline(__always)
-  var bits: SIMD8<UInt32> { unsafeBitCast(self, to: SIMD8<UInt32>.self) }
+  @inlinable
+  package var bits: SIMD8<UInt32> { unsafeBitCast(self, to: SIMD8<UInt32>.self) }
 
   @inline(__always)
   init(bits: SIMD8<UInt32>) {

@@ -73,7 +73,7 @@ extension Fault {
   private func requireMeaning(_ fields: Fields) throws(FaultSyntaxError) {
     switch (kind, place) {
     case (.notANumber, .phase(.backward)), (.notANumber, .phase(.allreduce)),
-      (.flip, .phase(.update)):
+      (.flip, .phase(.allreduce)), (.flip, .phase(.update)):
       return
     case (.notANumber, _):
       throw fields.error(
@@ -82,7 +82,9 @@ extension Fault {
     case (.finalize, .write):
       throw fields.error("finalize is for the thread that trains", "Write finalize@save.")
     case (.flip, _):
-      throw fields.error("flip is for the parameters after a step", "Write flip@update.")
+      throw fields.error(
+        "flip is for the parameters after a step",
+        "Write flip@update, or flip@allreduce for the sum of gradients.")
     default: return
     }
   }

@@ -21,7 +21,7 @@ public struct Fault: Sendable, Equatable {
     case sleep(seconds: Double)
     /// The gradient that the rank holds becomes NaN in one place.
     case notANumber
-    /// One bit of one parameter changes.
+    /// One bit of one parameter, or of the gradient that the rank holds, changes.
     case flip
     /// The process gets a signal.
     case signal(number: Int32)

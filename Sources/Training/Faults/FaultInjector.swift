@@ -44,13 +44,11 @@ final class FaultInjector: Sendable {
     }
   }
 
-  /// Changes one bit of the parameters after their update, where that is to happen.
-  func flip(_ parameters: UnsafeMutableBufferPointer<Float>, step: Int) {
-    let fault = take { $0.kind == .flip && $0.matches(step) }
-    guard fault != nil, let index = parameters.indices.last(where: { parameters[$0] != 0 }) else {
-      return
-    }
-    parameters[index] = Float(bitPattern: parameters[index].bitPattern ^ 1 << 12)
+  /// Changes one bit of what this rank holds at the end of a phase, where that is to happen.
+  func flip(_ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int) {
+    let fault = take { $0.kind == .flip && $0.place == .phase(phase) && $0.matches(step) }
+    guard fault != nil, let index = values.indices.last(where: { values[$0] != 0 }) else { return }
+    values[index] = Float(bitPattern: values[index].bitPattern ^ 1 << 12)
   }
 
   /// How many of the next bytes of a checkpoint may be written in one piece.

@@ -1,5 +1,7 @@
 import DataParallel
 import DialogueData
+import Foundation
+import Optimizing
 
 // What a run consists of. Every task is collective and leaves the ranks with equal progress.
 
@@ -20,7 +22,10 @@ extension Trainer {
     }
     try compareReplicas()
     try team.tracker.enter(.log)
-    alone { try recorder?.record(outcome, of: batch, in: data.train, progress) }
+    alone {
+      if let damage = engine.optimizer.damage { throw memoryError(damage) }
+      try recorder?.record(outcome, of: batch, in: data.train, progress)
+    }
   }
 
   /// Holds the ranks' tensors against each other, where that is due; collective.
@@ -30,6 +35,24 @@ extension Trainer {
     try replicaCheck.run(
       state.replicaDigests(includesMoments: state.shards == nil),
       step: progress.step, isDue: isDue)
+  }
+
+  private func memoryError(_ damage: AdamW.Damage) -> LocatedError {
+    let parameter = state.model.layout.parameters.first { $0.range.contains(damage.element) }
+    let prefix =
+      switch damage.tensor {
+      case .parameter: ""
+      case .firstMoment: CheckpointCoding.firstMoment
+      case .secondMoment: CheckpointCoding.secondMoment
+      }
+    let error = TrainingError(
+      kind: .disagreement,
+      reason: "\(prefix)\(parameter?.name ?? "?") is not what the step before has left in memory",
+      cure: "Memory or a processor has failed: test node \(ProcessInfo.processInfo.hostName), and "
+        + "go on from a checkpoint older than step \(progress.step - 1).")
+    var status = team.world.heartbeat.status
+    status.phase = .update
+    return LocatedError(error, rank: team.rank, of: team.collective.size, status)
   }
 
   private func currentEpochPlan() -> EpochPlan {

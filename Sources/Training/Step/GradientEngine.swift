@@ -93,7 +93,9 @@ final class GradientEngine {
         try collective.sum(sum)
       }
       try collective.sum(losses)
-      tracker.poison(UnsafeMutableBufferPointer(rebasing: sum.elements[shard]), in: .allreduce)
+      let own = UnsafeMutableBufferPointer(rebasing: sum.elements[shard])
+      tracker.poison(own, in: .allreduce)
+      tracker.flipBit(of: own, in: .allreduce)
     }
     return LossParts(losses)
   }

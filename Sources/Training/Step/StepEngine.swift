@@ -79,7 +79,7 @@ final class StepEngine {
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
       try gradients.gatherParameters()
-      gradients.tracker.flipBit(in: gradients.parameters.values.elements)
+      gradients.tracker.flipBit(of: gradients.parameters.values.elements, in: .update)
       gradients.prototypes.commit()
       return outcome
     }

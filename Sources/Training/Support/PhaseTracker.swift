@@ -45,9 +45,9 @@ final class PhaseTracker: Sendable {
     faults?.poison(gradient, in: phase, step: step)
   }
 
-  /// Changes a bit of the parameters where a test asks for it.
-  func flipBit(in parameters: UnsafeMutableBufferPointer<Float>) {
-    faults?.flip(parameters, step: step)
+  /// Changes a bit of what this rank holds at the end of a phase where a test asks for it.
+  func flipBit(of values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
+    faults?.flip(values, in: phase, step: step)
   }
 
   /// Hears of the bytes of a step's checkpoint while they are written, on any thread.
@@ -76,6 +76,16 @@ struct LocatedError: Error, CustomStringConvertible {
   /// What happened.
   let cause: any Error
 
+  /// An error of a rank alone.
+  init(_ cause: any Error, rank: Int, of rankCount: Int, _ status: RankStatus) {
+    let parts = [
+      rankCount > 1 ? "rank \(rank)" : nil, status.step > 0 ? "step \(status.step)" : nil,
+      status.phase.name,
+    ]
+    place = parts.compactMap { $0 }.joined(separator: ", ")
+    self.cause = cause
+  }
+
   /// Adds the place to an error that another rank need not have.
   ///
   /// What the ranks have agreed on, or all meet alike, names its own place.
@@ -87,11 +97,7 @@ struct LocatedError: Error, CustomStringConvertible {
     default: break
     }
     guard rankCount > 1 || status.step > 0 else { return error }
-    let parts = [
-      rankCount > 1 ? "rank \(rank)" : nil, status.step > 0 ? "step \(status.step)" : nil,
-      status.phase.name,
-    ]
-    return LocatedError(place: parts.compactMap { $0 }.joined(separator: ", "), cause: error)
+    return LocatedError(error, rank: rank, of: rankCount, status)
   }
 
   var description: String { "\(place): \(cause)" }

@@ -28,7 +28,7 @@ list_faults() {
     printf '%s|75|stopped on request\n' "signal:TERM@$place" "signal:USR1@$place"
   done
   printf '%s|79|NaN or infinite\n' nan@backward,step=2
-  printf '%s|76|holds other bits of\n' flip@update,step=2
+  printf '%s|76|holds other bits of\n' flip@allreduce,step=2 flip@update,step=2
 }
 
 # So many of the lines, in random order.
