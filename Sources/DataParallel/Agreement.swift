@@ -85,26 +85,29 @@ public final class Agreement {
   public func together<Value>(
     _ phase: String, exitCode: (any Error) -> Int32, _ body: () throws -> Value
   ) throws -> Value {
-    try decide(phase, wish: .proceed, exitCode: exitCode, body).value
+    try decide(phase, wish: { .proceed }, exitCode: exitCode, body).value
   }
 
   /// Runs a piece of work as ``together(_:exitCode:_:)`` does and agrees on what to do next.
   ///
   /// - Parameters:
   ///   - phase: What is being done, in two or three words, for the message.
-  ///   - wish: What this rank votes for where its work succeeds.
+  ///   - wish: What this rank votes for where its work succeeds; asked after the work, for a request
+  ///     that comes meanwhile must count for all ranks or for none.
   ///   - exitCode: The exit code of an error.
   ///   - body: The work.
   /// - Returns: What the work returned, and the most severe wish of all ranks.
   /// - Throws: As ``together(_:exitCode:_:)``.
   public func decide<Value>(
-    _ phase: String, wish: Vote, exitCode: (any Error) -> Int32, _ body: () throws -> Value
+    _ phase: String, wish: () -> Vote, exitCode: (any Error) -> Int32,
+    _ body: () throws -> Value
   ) throws -> (value: Value, decision: Decision) {
     let result = Result(catching: body)
-    var vote = wish
-    if case .failure(let error) = result {
-      vote = .fail(code: exitCode(error), message: "\(phase): \(error)")
-    }
+    let vote: Vote =
+      switch result {
+      case .success: wish()
+      case .failure(let error): .fail(code: exitCode(error), message: "\(phase): \(error)")
+      }
     let decision = try decide(local: vote)
     if decision.kind == .fail, case .success = result {
       throw PeerError(

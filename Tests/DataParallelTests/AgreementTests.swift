@@ -39,6 +39,17 @@ struct AgreementTests {
     #expect(values == [0, 1, 2])
   }
 
+  @Test("A request that comes while the work goes on counts for all ranks")
+  func wishAfterWork() throws {
+    let kinds = try LoopbackCollective.run(ranks: 3) { collective in
+      var isRequested = false
+      return try Agreement(collective).decide(
+        "reading", wish: { isRequested ? .stop : .proceed }, exitCode: { _ in 70 }
+      ) { isRequested = collective.rank == 1 }.decision.kind
+    }
+    #expect(kinds == [.stop, .stop, .stop])
+  }
+
   @Test("Of equal failures the lowest rank speaks")
   func ties() throws {
     let decisions = try LoopbackCollective.run(ranks: 4) { collective in

@@ -1,5 +1,6 @@
 import DataParallel
 import Foundation
+import MPIKit
 import TensorCore
 
 /// What one rank needs to take part in a command: the others, its threads, its voice.
@@ -21,6 +22,7 @@ struct RankTeam {
   ///   - faults: what a test asks for.
   /// - Throws: `LaunchError`, `MPIError`, or `TrainingError` for ranks of different versions.
   static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
+    BusError.install(rank: Launcher.rank(in: ProcessInfo.processInfo.environment))
     let patience = try StallPatience()
     let alarm = StartAlarm(seconds: patience.seconds)
     defer { alarm.cancel() }
@@ -114,8 +116,8 @@ struct RankTeam {
     _ phase: String, _ body: () throws -> Value
   ) throws -> Value? {
     let (value, decision) = try agreement.decide(
-      phase, wish: isStopRequested() ? .stop : .proceed, exitCode: { ExitStatus($0).rawValue },
-      body)
+      phase, wish: { isStopRequested() ? .stop : .proceed },
+      exitCode: { ExitStatus($0).rawValue }, body)
     return decision.kind == .stop ? nil : value
   }
 
