@@ -81,8 +81,8 @@ extension CheckpointError {
   /// The same trouble in the words of this room.
   init(_ error: FileError) {
     self.init(
-      kind: error.isMissing ? .missing : .storage, path: error.path, place: error.operation,
-      reason: error.reason, cure: error.cure)
+      kind: error.isMissing ? .missing : error.isNoFile ? .foreignFormat : .storage,
+      path: error.path, place: error.operation, reason: error.reason, cure: error.cure)
   }
 
   /// The content of a sound frame that is no safetensors file.

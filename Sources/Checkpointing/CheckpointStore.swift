@@ -75,6 +75,9 @@ public final class CheckpointStore: Sendable {
     try CheckpointError.translating(folder) {
       try FileSystem.createDirectory(stepFolder)
       try FileSystem.synchronizeDirectory(folder)
+      // A run folder that was made just now needs its name, too; one that may not be looked at has
+      // been made by somebody else.
+      try? FileSystem.synchronizeDirectory(FileSystem.parent(of: folder))
     }
     return try sweep()
   }

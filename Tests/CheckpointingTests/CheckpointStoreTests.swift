@@ -87,7 +87,7 @@ struct CheckpointStoreTests {
       let search = try store.newestValid()
       #expect(try search.checkpoint?.integer("step") == 2)
       #expect(search.rejected.map(\.path) == [6, 5, 4, 3].map { store.path(ofStep: $0) })
-      #expect(search.rejected.map(\.kind) == [.storage, .damaged, .damaged, .damaged])
+      #expect(search.rejected.map(\.kind) == [.foreignFormat, .damaged, .damaged, .damaged])
       for step in 1...2 { try FileSystem.remove(store.path(ofStep: step)) }
       let none = try store.newestValid()
       #expect(none.checkpoint == nil && none.rejected.count == 4)

@@ -183,7 +183,7 @@ struct CheckpointTests {
     #expect(unhashed?.kind == .damaged && unhashed?.place == "metadata sha256")
   }
 
-  @Test("a missing file is missing, a folder is trouble with the storage")
+  @Test("a missing file is missing, a folder is no checkpoint")
   func missing() throws {
     try withTemporaryFolder { folder in
       let missing = #expect(throws: CheckpointError.self) {
@@ -191,7 +191,7 @@ struct CheckpointTests {
       }
       #expect(missing?.kind == .missing)
       let directory = #expect(throws: CheckpointError.self) { try Checkpoint(path: folder.path) }
-      #expect(directory?.kind == .storage)
+      #expect(directory?.kind == .foreignFormat)
     }
   }
 

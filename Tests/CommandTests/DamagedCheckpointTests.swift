@@ -195,6 +195,24 @@ struct DamagedCheckpointTests {
     #expect(try names.map { try FileSystem.readAll(small.folder.path("run/\($0)")) } == before)
   }
 
+  @Test("What is no file is no checkpoint", arguments: ["/dev/zero", "/tmp"])
+  func noFile(path: String) throws {
+    let program = try Program("evaluate", "--data", small.data, "--checkpoint", path)
+    #expect(program.status == 65, "\(program.errors)")
+  }
+
+  @Test("A damaged best checkpoint stops the run that goes on, and stays as it is")
+  func damagedBest() throws {
+    let best = small.folder.path("run/best.safetensors.zst")
+    var bytes = try FileSystem.readAll(best)
+    bytes[bytes.count / 2] ^= 1
+    try FileSystem.write(bytes, to: best)
+    let resumed = try small.train("run", ["--resume", "auto"])
+    #expect(resumed.status == 65, "\(resumed.errors)")
+    #expect(resumed.errors.contains("\(best), frame: zstd could not decompress"))
+    #expect(try FileSystem.readAll(best) == bytes)
+  }
+
   @Test("A folder in the place of a checkpoint is passed over")
   func folder() throws {
     try FileSystem.remove(newest)

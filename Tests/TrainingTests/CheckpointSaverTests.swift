@@ -201,7 +201,7 @@ struct CheckpointSaverTests {
     let best = try rig.hash()
     try rig.save(best: true, step: 1)
     rig.train()
-    try rig.save(step: 2)  // the best could not be written again, so its copy stays
+    try rig.save(step: 2)  // the best cannot be written again, so its copy is put aside
     rig.train()
     #expect(throws: CheckpointError.self) { try rig.saver.finish() }
     isFull.withLock { $0 = false }
@@ -211,6 +211,40 @@ struct CheckpointSaverTests {
     #expect(try rig.hashOfBest() == best)
     #expect(try rig.hash(ofStep: 3) == last)
     #expect(try rig.saver.store.steps() == [3])
+  }
+
+  @Test("Steps are saved while the best cannot be, and what is not written in the end is told")
+  func bestAlone() throws {
+    let rig = try Rig(.continue)
+    let best = try rig.hash()
+    // A file cannot take the place of a folder.
+    try FileSystem.createDirectory(rig.saver.store.bestPath)
+    try rig.save(best: true, step: 4)
+    for step in [4, 8, 12] {
+      rig.train()
+      try rig.save(step: step)
+    }
+    #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
+    #expect(try rig.saver.store.steps() == [4, 8, 12])
+    #expect(try rig.hash(ofStep: 12) == rig.hash())
+    try FileSystem.removeTree(rig.saver.store.bestPath)
+    try rig.saver.finish()
+    #expect(try rig.hashOfBest() == best)
+  }
+
+  @Test("A step that could not be saved is owed by the next save, whatever that is for")
+  func owedStep() throws {
+    let fails = Mutex(true)
+    let rig = try Rig(.continue) { operation in
+      if operation == .written, fails.withLock({ $0 }) { throw Self.full }
+    }
+    try rig.save(step: 4)
+    while rig.saver.isBusy { usleep(1000) }
+    fails.withLock { $0 = false }
+    rig.train()
+    try rig.save(best: true, step: 5)
+    try rig.saver.finish()
+    #expect(try rig.saver.store.steps() == [5] && rig.hash(ofStep: 5) == rig.hashOfBest())
   }
 
   @Test("A best file from later in the course stays, and one of another course does not count")
@@ -261,6 +295,25 @@ struct CheckpointSaverTests {
     // Where the course did not come to it again, the file still tells the truth.
     #expect(try rig.saver.restoreBest(into: inBest, expecting: best(1)) == best(2))
     #expect(rig.warnings == 4)
+  }
+
+  @Test("A best file that is damaged is no reason to choose another epoch unasked")
+  func damagedBest() throws {
+    let rig = try Rig()
+    var progress = TrainingProgress()
+    progress.best = TrainingProgress.Best(
+      epoch: 1,
+      validation: ClassificationReport(ConfusionMatrix(classCount: 2), emotions: ["a", "b"]))
+    try FileSystem.write("damaged", to: rig.saver.store.bestPath)
+    let error = #expect(throws: CheckpointError.self) {
+      try rig.saver.adoptBest(
+        of: progress, RunIdentity(configuration: RunConfiguration(), digest: "data"),
+        besides: "none/checkpoints/step-00000008.safetensors.zst")
+    }
+    #expect(try ExitStatus(#require(error)) == .badInput)
+    #expect(error?.path == rig.saver.store.bestPath)
+    #expect(error?.cure.contains("or remove the file, and the best epoch is chosen anew") == true)
+    #expect(rig.warnings == 0)
   }
 
   @Test("A run folder that was removed ends the run")

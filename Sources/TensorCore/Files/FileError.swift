@@ -33,6 +33,9 @@ public struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What cannot be created is not missing, whatever is absent on the way to it.
   public var isMissing: Bool { !isOutput && (code == ENOENT || code == ENOTDIR) }
 
+  /// Whether what was to be read is a folder, a device or a pipe.
+  public var isNoFile: Bool { !isOutput && operation == "open" && [EISDIR, EINVAL].contains(code) }
+
   /// The operating system's words for the reason.
   public var reason: String {
     // The reentrant form: several threads may report errors at once.

@@ -28,14 +28,14 @@ extension CheckpointSaver {
     of progress: TrainingProgress, _ identity: RunIdentity, besides checkpoint: String
   ) throws -> Bool {
     guard let best = progress.best else { return true }
-    if let own = Self.best(in: store) {
+    if let own = try Self.best(in: store) {
       let isLater = own.progress.step > progress.step
       if own.progress.best == best { return true }
       if isLater, (try? identity.matches(own.checkpoint)) == true { return true }
     }
     let other = CheckpointStore(
       folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
-    if Self.best(in: other)?.progress.best == best {
+    if try Self.best(in: other)?.progress.best == best {
       try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
       return true
     }
@@ -47,13 +47,28 @@ extension CheckpointSaver {
     return false
   }
 
+  /// The best checkpoint of a folder and how far its run had come; nil where there is none.
+  ///
+  /// - Throws: `CheckpointError` for one that cannot be used: to choose another epoch without being
+  ///   told to would be another result.
   private static func best(
     in store: CheckpointStore
-  ) -> (checkpoint: Checkpoint, progress: TrainingProgress)? {
-    guard let checkpoint = try? store.best(),
-      let progress = try? CheckpointCoding.progress(of: checkpoint)
-    else { return nil }
-    return (checkpoint, progress)
+  ) throws(CheckpointError) -> (checkpoint: Checkpoint, progress: TrainingProgress)? {
+    do {
+      let checkpoint = try store.best()
+      return (checkpoint, try CheckpointCoding.progress(of: checkpoint))
+    } catch let error as CheckpointError {
+      guard error.kind != .missing else { return nil }
+      throw CheckpointError(
+        kind: error.kind, path: error.path, place: error.place, reason: error.reason,
+        cure:
+          "Bring back the best epoch's checkpoint from a copy; or remove the file, and the best "
+          + "epoch is chosen anew among those that come.")
+    } catch {
+      throw CheckpointError(
+        kind: .damaged, path: store.bestPath, place: "metadata", reason: "\(error)",
+        cure: "Bring it back from a copy, or remove it.")
+    }
   }
 
   /// Reads the parameters of the best epoch back.

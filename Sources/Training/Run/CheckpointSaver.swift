@@ -22,7 +22,9 @@ final class CheckpointSaver {
 
   /// What the snapshot holds that could not be written.
   private var waiting = DueSaves(best: false, step: false)
-  /// Why the last save has failed; nil if it has not, or is not known to have.
+  /// The best state, put aside where it could not be written, so that steps can be saved meanwhile.
+  private var pendingBest: StateSnapshot?
+  /// Why the last save that failed has done so.
   private var lastFailure: (any Error)?
 
   /// The seconds that the thread has worked.
@@ -67,32 +69,38 @@ final class CheckpointSaver {
 // MARK: - Saving
 
 extension CheckpointSaver {
-  /// Waits for the save before.
+  /// Waits for the save before, and makes up for a best state that could not be written.
   ///
-  /// A best state that could not be written is written now, before a copy takes its place.
-  ///
-  /// - Returns: where the state is to be copied; nil if this save is to be left out.
+  /// - Returns: where the state is to be copied.
   /// - Throws: if a save has failed and that ends the run.
   func prepare(for due: DueSaves) throws -> StateSnapshot? {
     try settle(work.wait())
     try folder.confirmOwnership()
     try folder.confirmPresence()
-    // The step that is saved now makes up for one that was not.
-    waiting.step = false
-    if due.best { waiting.best = false }
-    try writeWaiting()
-    return waiting.best ? nil : snapshot
+    if due.best {
+      (waiting.best, pendingBest) = (false, nil)
+    } else if waiting.best, let snapshot {
+      waiting.best = false
+      pendingBest = snapshot
+      self.snapshot = StateSnapshot(of: snapshot.model)
+    }
+    try writePendingBest()
+    return snapshot
   }
 
   /// Starts to write the snapshot: the best first, because the step's checkpoint refers to it.
   ///
   /// - Parameters:
-  ///   - due: what is to be written.
+  ///   - due: what is to be written; a step's checkpoint that could not be written before is due too.
   ///   - isUrgent: whether the time counts more than the size of the file.
   func start(_ due: DueSaves, isUrgent: Bool = false) {
     guard let snapshot else { preconditionFailure("a save was started before begin") }
+    let owed = DueSaves(best: due.best, step: due.step || waiting.step)
     waiting = DueSaves(best: false, step: false)
-    lastFailure = nil
+    start(owed, of: snapshot, isUrgent: isUrgent)
+  }
+
+  private func start(_ due: DueSaves, of snapshot: StateSnapshot, isUrgent: Bool = false) {
     work.start(
       due, of: snapshot, description: description, isUrgent: isUrgent, after: synchronization)
   }
@@ -102,23 +110,35 @@ extension CheckpointSaver {
 
   /// Waits for the last save.
   ///
-  /// - Throws: if it has failed, whatever the policy, because no other will make up for it.
+  /// - Throws: if anything is not written in the end, whatever the policy, because no other save will
+  ///   make up for it.
   func finish() throws {
     try settle(work.wait())
-    try writeWaiting()
-    if let lastFailure { throw lastFailure }
+    try writePendingBest()
+    if waiting.best || waiting.step {
+      start(waiting)
+      try settle(work.wait())
+    }
+    guard waiting.best || waiting.step || pendingBest != nil, let lastFailure else { return }
+    throw lastFailure
   }
 
-  private func writeWaiting() throws {
-    guard waiting.best || waiting.step else { return }
-    start(waiting)
-    try settle(work.wait())
+  private func writePendingBest() throws {
+    guard let best = pendingBest else { return }
+    start(DueSaves(best: true, step: false), of: best)
+    let failure = work.wait()
+    if failure == nil { pendingBest = nil }
+    try report(failure)
   }
 
-  /// Ends the run because of a failed save, or says that it goes on.
+  /// Notes what a save has left unwritten, and ends the run because of it, or says that it goes on.
   private func settle(_ failure: CheckpointWork.Failure?) throws {
+    if let failure { waiting = failure.missing }
+    try report(failure)
+  }
+
+  private func report(_ failure: CheckpointWork.Failure?) throws {
     guard let failure else { return }
-    waiting = failure.missing
     lastFailure = failure.error
     guard ifSaveFails == .continue else { throw failure.error }
     log.logger.warning(
