@@ -71,6 +71,28 @@ struct RunFolderLockTests {
     }
   }
 
+  @Test("A process of this node that is suspended keeps its lock, however old the heartbeat")
+  func suspendedProcess() throws {
+    try withTemporaryFolder { folder in
+      try write(owner(age: 10_000), to: folder)
+      let error = #expect(throws: TrainingError.self) {
+        try RunLock(folder: folder.path, timing: Self.timing)
+      }
+      #expect(error?.cure == "Choose another --output, or stop that job.")
+    }
+  }
+
+  @Test("A job whose folder was taken over finds out before its next save, not by its timer")
+  func lostBetweenHeartbeats() throws {
+    try withTemporaryFolder { folder in
+      let slow = RunLock.Timing(interval: 1000, limit: 60, settling: 0.01)
+      let lock = try RunLock(folder: folder.path, timing: slow)
+      try lock.confirm()
+      try write(owner(host: "elsewhere"), to: folder)
+      #expect(throws: TrainingError.self) { try lock.confirm() }
+    }
+  }
+
   @Test("A lock of a process that has ended on this node is taken over at once")
   func deadProcess() throws {
     try withTemporaryFolder { folder in

@@ -6,9 +6,9 @@ import TensorCore
 /// Holds a run folder for one job at a time.
 ///
 /// The file `run.lock` names the process and carries a heartbeat that a timer renews. A lock is
-/// stale, and taken over, when its process has ended on this node or its heartbeat is too old. A
-/// job that was stopped so long that another took its folder finds out by `confirm()`. A job that an
-/// error ends gives its lock up in ``Departure``.
+/// stale, and taken over, when its process has ended on this node or, on another, its heartbeat is
+/// too old. A job that was stopped so long that another took its folder finds out by `confirm()`. A
+/// job that an error ends gives its lock up in ``Departure``.
 public final class RunLock: Sendable {
   /// How often the heartbeat is renewed and from which age on it counts as stopped.
   public struct Timing: Sendable {
@@ -58,7 +58,13 @@ public final class RunLock: Sendable {
   ///
   /// - Throws: `TrainingError` if another job has taken it over.
   public func confirm() throws(TrainingError) {
-    guard state.withLock({ $0 == .lost }) else { return }
+    let isLost = state.withLock { state in
+      if state == .held, let found = Self.read(path), !found.isSameProcess(as: owner) {
+        state = .lost
+      }
+      return state == .lost
+    }
+    guard isLost else { return }
     throw TrainingError(
       kind: .folderInUse,
       place: path, reason: "another job has taken this run folder over",
@@ -123,8 +129,11 @@ extension RunLock {
     if let now = Self.read(path), !now.isSameProcess(as: owner) { throw inUse(by: now) }
   }
 
+  /// On this node the process itself tells whether it lives, be it suspended; from another node, only
+  /// the heartbeat does.
   private func isStale(_ other: LockOwner) -> Bool {
-    other.hasEnded(seenFrom: owner.host) || age(of: other) > timing.limit
+    other.host == owner.host
+      ? other.hasEnded(seenFrom: owner.host) : age(of: other) > timing.limit
   }
 
   private func age(of other: LockOwner) -> Double {
@@ -138,8 +147,11 @@ extension RunLock {
       place: path,
       reason: "process \(other.pid) on \(other.host) uses this run folder, "
         + "heard of \(age) s ago",
-      cure: "Choose another --output, or stop that job; if it is gone already, the folder is free "
-        + "\(Int(timing.limit)) s after its last heartbeat.")
+      cure: "Choose another --output, or stop that job"
+        + (other.host == owner.host
+          ? "."
+          : "; if it is gone already, the folder is free \(Int(timing.limit)) s after its last "
+            + "heartbeat."))
   }
 
   /// Renews the heartbeat again and again until the lock is released, lost or gone.
