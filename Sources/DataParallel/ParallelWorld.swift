@@ -43,6 +43,7 @@ public final class ParallelWorld {
     }
     let environment = try MPIEnvironment.initialize(variables: variables, node: .ofThisNode())
     let world = environment.world
+    try Launcher.refuseStrayTasks(in: variables, worldSize: world.size)
     let share = try ProcessorShare.measure(
       NodeLayout(of: world), threads: threads, variables: variables)
     let isCrowded = try world.allReduce(value: Int64(share.ranksOutnumberCores ? 1 : 0), .maximum)

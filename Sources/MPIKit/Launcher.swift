@@ -7,19 +7,31 @@ public enum Launcher {
     variables["OMPI_COMM_WORLD_SIZE"] != nil || variables["PMIX_RANK"] != nil
   }
 
+  /// The number of this rank as the launcher has told it; nil where there is none or it does not.
+  ///
+  /// - Parameter variables: The environment variables of this process.
+  public static func rank(in variables: [String: String]) -> Int? {
+    ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].lazy.compactMap { variables[$0].flatMap { Int($0) } }
+      .first
+  }
+
   /// Refuses to run where a launcher started several tasks that cannot find each other.
   ///
   /// Each of them would train alone, take itself for rank 0 and write into the same files. Any rank
-  /// may call it, before MPI is started and before any input is read; it does not communicate.
+  /// may call it, before any input is read; it does not communicate.
   ///
   /// - Parameters:
   ///   - variables: The environment variables of this process.
-  ///   - worldSize: The number of ranks, when MPI runs already.
+  ///   - worldSize: The number of ranks, when MPI runs already; nil before.
   /// - Throws: ``LaunchError``, a usage error (exit code 64).
   public static func refuseStrayTasks(
-    in variables: [String: String], worldSize: Int = 1
+    in variables: [String: String], worldSize: Int? = nil
   ) throws(LaunchError) {
-    guard worldSize == 1, !isPresent(in: variables) else { return }
+    // PMIx says that it is there before it is known whether it can connect the tasks.
+    let isAlone =
+      worldSize.map { $0 == 1 && variables["OMPI_COMM_WORLD_SIZE"] == nil }
+      ?? !isPresent(in: variables)
+    guard isAlone else { return }
     if let tasks = variables["SLURM_STEP_NUM_TASKS"].flatMap(Int.init), tasks > 1 {
       throw LaunchError(
         message: "srun started \(tasks) tasks, but gave them no way to form one MPI job. "

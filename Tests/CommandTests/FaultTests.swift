@@ -60,6 +60,15 @@ struct FaultTests {
     #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step 3, backward: ") == true)
   }
 
+  @Test("Of several ranks with errors of their own, one speaks")
+  func severalErrors() throws {
+    let run = try job(
+      "throw@backward,rank=1,step=3", ranks: 4,
+      ["--inject-fault", "throw@backward,rank=2,step=3", "--inject-fault", "throw@backward,rank=3"])
+    #expect(run.status == 70, "\(run.errors)")
+    #expect(messages(run).count == 1, "\(run.errors)")
+  }
+
   @Test("A run without mpirun tells step and phase")
   func alone() throws {
     let failed = try job("throw@update,step=3", ranks: nil)
@@ -274,5 +283,25 @@ struct StoppedProcessTests {
     kill(run.launcher, SIGUSR1)
     #expect(try run.finish() == 75, "\(run.errors)")
     #expect(!run.errors.contains("no progress"), "\(run.errors)")
+  }
+
+  @Test("A rank ends by itself where its launcher does not come to end it")
+  func launcherIsStopped() throws {
+    let run = try start()
+    try run.wait { rows >= 3 }
+    let ranks = run.ranks
+    kill(run.launcher, SIGSTOP)
+    kill(ranks[1], SIGSTOP)
+    // Nobody asks for the exit code of rank 0 until the launcher goes on.
+    try run.wait { Self.hasEnded(ranks[0]) }
+    #expect(!Self.hasEnded(ranks[1]))
+    kill(run.launcher, SIGCONT)
+    #expect(try run.finish() == 80, "\(run.errors)")
+  }
+
+  private static func hasEnded(_ pid: Int32) -> Bool {
+    guard let text = KernelFile.text("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")")
+    else { return true }
+    return text[end...].split(separator: " ")[1] == "Z"
   }
 }

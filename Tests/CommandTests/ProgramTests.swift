@@ -23,6 +23,17 @@ struct ProgramTests {
     #expect(script.status == 0 && script.output.contains("fast-dev-run"))
   }
 
+  @Test("Tasks of srun that have not found each other do not train alone")
+  func strayTasks() throws {
+    for rank in [[:], ["PMIX_RANK": "0"]] {
+      let program = try Program(
+        ["train", "--fast-dev-run"],
+        environment: rank.merging(["SLURM_STEP_NUM_TASKS": "4"]) { $1 })
+      #expect(program.status == 64, "\(program.errors)")
+      #expect(program.errors.contains("srun started 4 tasks"), "\(program.errors)")
+    }
+  }
+
   @Test("bench tells every figure that it promises", arguments: [nil, 2])
   func bench(ranks: Int?) throws {
     struct Figures: Decodable {

@@ -73,6 +73,15 @@ struct SignalTests {
     }
   }
 
+  @Test("A signal to one rank of eight stops all of them at one step")
+  func oneOfEight() throws {
+    let run = try start("run", ranks: 8, ["--set", "train.microBatches=8"])
+    try waitForRows(3, of: run, "run")
+    kill(run.ranks[5], SIGTERM)
+    #expect(try run.finish() == 75, "\(run.errors)")
+    try expectLastStepSaved("run", run)
+  }
+
   @Test("A run stopped by a signal ends as one that was not disturbed")
   func resumed() throws {
     let whole = try small.train("whole", ["--set", "train.microBatches=4"])
@@ -173,6 +182,32 @@ struct SignalTests {
     kill(run.launcher, SIGTERM)
     #expect(try run.finish() == 75, "\(run.errors)")
     try expectLastStepSaved("run", run)
+  }
+
+  @Test("A dataset that is cut short under the run ends it with a message", arguments: [nil, 2])
+  func shortenedData(ranks: Int?) throws {
+    let run = try start("run", ranks: ranks)
+    try waitForRows(3, of: run, "run")
+    let file = small.folder.path("data/train.safetensors")
+    #expect(truncate(file, 100) == 0)
+    #expect(try run.finish() == 74, "\(run.errors)")
+    #expect(run.errors.contains(": a file that is being read was cut short"), "\(run.errors)")
+    #expect(!run.errors.contains("received signal"), "\(run.errors)")
+  }
+
+  @Test("A dry run keeps nothing, also where an error ends it")
+  func failedDryRun() throws {
+    let folder = small.folder.path("temporary")
+    try FileSystem.createDirectory(folder)
+    for fault in ["throw@backward", "throw@save"] {
+      let run = try Program(
+        [
+          "train", "--config", small.configuration, "--data", small.data, "--fast-dev-run",
+          "--inject-fault", fault,
+        ], environment: ["TMPDIR": folder])
+      #expect(run.status == 70, "\(run.errors)")
+      #expect(try FileSystem.list(folder).isEmpty)
+    }
   }
 
   @Test("A dry run that is stopped keeps nothing")

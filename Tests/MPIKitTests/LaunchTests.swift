@@ -24,11 +24,13 @@ struct LaunchTests {
     }
   }
 
-  @Test("A job of several ranks is never refused")
+  @Test("A job of several ranks is never refused; tasks that PMIx has not connected are")
   func world() {
-    #expect(throws: Never.self) {
-      try Launcher.refuseStrayTasks(in: ["SLURM_STEP_NUM_TASKS": "4"], worldSize: 4)
-    }
+    let tasks = ["SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "0"]
+    #expect(throws: Never.self) { try Launcher.refuseStrayTasks(in: tasks, worldSize: 4) }
+    #expect(throws: LaunchError.self) { try Launcher.refuseStrayTasks(in: tasks, worldSize: 1) }
+    let launched = tasks.merging(["OMPI_COMM_WORLD_SIZE": "1"]) { $1 }
+    #expect(throws: Never.self) { try Launcher.refuseStrayTasks(in: launched, worldSize: 1) }
   }
 
   @Test(

@@ -1,6 +1,4 @@
 import Checkpointing
-import Foundation
-import TensorCore
 
 /// Times how long training waits for a save, while the checkpoint is written in the background.
 ///
@@ -61,12 +59,11 @@ struct SaveBenchmark {
   private struct Saver {
     let saver: CheckpointSaver
     private let folder: RunFolder
+    private let temporary = TemporaryRunFolder()
 
     init(_ state: ModelState, _ options: CheckpointOptions, _ team: RankTeam) throws {
-      let path = FileManager.default.temporaryDirectory
-        .appendingPathComponent("dferc-dist-bench-\(UUID().uuidString)").path
-      folder = try RunFolder(path: path)
-      let store = CheckpointStore(folder: path, keepLast: 1, level: options.level)
+      folder = try RunFolder(path: temporary.path)
+      let store = CheckpointStore(folder: folder.path, keepLast: 1, level: options.level)
       saver = CheckpointSaver(
         folder: folder, store: store, tracker: team.tracker, description: [:], ifSaveFails: .stop,
         log: team.log)
@@ -75,7 +72,7 @@ struct SaveBenchmark {
 
     func removeFolder() {
       try? folder.close()
-      try? FileSystem.removeTree(folder.path)
+      try? temporary.remove()
     }
   }
 }

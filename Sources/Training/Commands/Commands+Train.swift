@@ -74,7 +74,7 @@ extension Commands {
     _ = try team.onFirst("ending the run") {
       if case .finished(let result) = ending { try StandardOutput.write(result.summary) }
       guard let folder = session.folderPath else { return }
-      if request.isFastDevelopmentRun { try FileSystem.removeTree(folder) }
+      try session.temporaryFolder?.remove()
       switch ending {
       case .finished:
         if !request.isFastDevelopmentRun { team.log.logger.info("everything is in \(folder)") }

@@ -1,5 +1,4 @@
 import Checkpointing
-import Foundation
 
 /// How a `train` command starts, known to all ranks; what it writes with, on rank 0.
 struct TrainingSession {
@@ -14,14 +13,18 @@ struct TrainingSession {
   let checkpoint: Checkpoint?
   let recorder: RunRecorder?
   let folderPath: String?
+  /// On rank 0, where the run keeps nothing.
+  let temporaryFolder: TemporaryRunFolder?
 
   /// Opens the run folder on rank 0; collective.
   init(
     _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
     _ team: RankTeam
   ) throws {
+    temporaryFolder = team.isFirst && request.isFastDevelopmentRun ? TemporaryRunFolder() : nil
+    let path = temporaryFolder?.path ?? request.output ?? "runs/\(resolved.name)"
     let opened = try team.onFirst("opening the run folder") {
-      try Opened(request, resolved, data, team)
+      try Opened(path, request, resolved, data, team)
     }
     start = try team.shared(opened?.start ?? .fresh)
     checkpoint = opened?.checkpoint
@@ -37,12 +40,12 @@ struct TrainingSession {
     let recorder: RunRecorder?
 
     init(
-      _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
-      _ team: RankTeam
+      _ path: String, _ request: TrainRequest, _ resolved: ResolvedConfiguration,
+      _ data: LoadedData, _ team: RankTeam
     ) throws {
       let log = team.log
       let configuration = resolved.configuration
-      folder = try RunFolder(path: Self.path(request, resolved))
+      folder = try RunFolder(path: path)
       let store = CheckpointStore(
         folder: folder.path, keepLast: configuration.checkpoint.keepLast,
         level: configuration.checkpoint.level)
@@ -76,16 +79,6 @@ struct TrainingSession {
       }
       recorder = nil
       try folder.close()
-    }
-
-    private static func path(
-      _ request: TrainRequest, _ resolved: ResolvedConfiguration
-    ) -> String {
-      guard !request.isFastDevelopmentRun else {
-        return FileManager.default.temporaryDirectory
-          .appendingPathComponent("dferc-dist-\(UUID().uuidString)").path
-      }
-      return request.output ?? "runs/\(resolved.name)"
     }
   }
 }

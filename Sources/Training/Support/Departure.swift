@@ -19,6 +19,10 @@ public enum Departure {
   /// with its number.
   private static let courtesy = 2.0
 
+  /// What each further rank leaves those before it, so that of several with errors of their own one
+  /// speaks; so many ranks differ.
+  private static let stagger = (seconds: 0.75, ranks: 6)
+
   /// The seconds that witnesses are given; the storage they write to may be what has failed.
   private static let patience = 2.0
 
@@ -46,11 +50,14 @@ public enum Departure {
     switch error {
     case is PeerError:
       // The rank that failed speaks and ends this one; only if it died does its peer go on here.
-      Thread.sleep(forTimeInterval: 3 * courtesy)
+      Thread.sleep(forTimeInterval: 2 * courtesy + Double(stagger.ranks) * stagger.seconds)
     case is LaunchError where rank != 0:
       leaveSilently(code: ExitStatus(error).rawValue)
     default:
-      if rank != 0 { Thread.sleep(forTimeInterval: courtesy) }
+      if rank != 0 {
+        let turn = Double((rank - 1) % stagger.ranks)
+        Thread.sleep(forTimeInterval: courtesy + turn * stagger.seconds)
+      }
     }
     tell(error, rank: rank, patience: patience)
   }

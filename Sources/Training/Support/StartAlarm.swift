@@ -1,6 +1,7 @@
 import DataParallel
 import Dispatch
 import Foundation
+import MPIKit
 import TensorCore
 
 /// Ends the program where ranks wait for one another in vain before a watchdog could tell; there is
@@ -19,8 +20,7 @@ final class StartAlarm {
   func cancel() { timer.cancel() }
 
   private static func ring(after seconds: Double) {
-    let variables = ProcessInfo.processInfo.environment
-    let rank = variables["OMPI_COMM_WORLD_RANK"].flatMap { Int($0) } ?? 0
+    let rank = Launcher.rank(in: ProcessInfo.processInfo.environment) ?? 0
     // Where rank 0 speaks, the launcher needs a while to end ranks that have not started MPI.
     if rank != 0 { Thread.sleep(forTimeInterval: 2.5) }
     Departure.leave(
