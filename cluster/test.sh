@@ -76,7 +76,7 @@ done
 
 # A short form of the loops that disturb real runs; the long form takes counts in the hundreds.
 program=$(swift build "${flags[@]}" --show-bin-path)/dferc-dist
-for loop in "kills 4" "writes 12" "signals 6" "faults 6"; do
+for loop in "kills 4" "writes 12" "signals 6" "faults 6" "files 20"; do
   # shellcheck disable=SC2086 # the loop and its count
   step "chaos: $loop" cluster/tests/chaos.sh --program "$program" $loop
 done

@@ -43,8 +43,8 @@ extension Commands {
     if configuration.train.microBatches != nil {
       try team.requireSame(
         Reproducibility.facts,
-        cure: "Install the same libraries on all nodes; for one kernel on all of them start with "
-          + "mpirun -x OPENBLAS_CORETYPE=Haswell; or set train.microBatches to null.")
+        cure: "Install the same program and libraries on all nodes; for one kernel on all of them "
+          + "start with mpirun -x OPENBLAS_CORETYPE=Haswell; or set train.microBatches to null.")
     }
     team.announce()
     team.settleThreads(for: configuration)

@@ -15,8 +15,8 @@ enum BusError {
     let text = Array(
       """
       dferc-dist\(speaker): a file that is being read was cut short or its storage failed, or memory \
-      that ranks share ran out. Look at the dataset, the storage and the room in /dev/shm, then go on \
-      with --resume auto.\n
+      that ranks share ran out. Look at the dataset, the storage and the room in /dev/shm, then start \
+      again (train: with --resume auto).\n
       """.utf8)
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: text.count, alignment: 1)
     memory.copyBytes(from: text)

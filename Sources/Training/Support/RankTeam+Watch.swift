@@ -56,7 +56,7 @@ extension TrainingError {
   }
 
   private static func cure(_ stall: Stall, _ host: String) -> String {
-    let again = "then go on with --resume auto"
+    let again = "then start again (train: with --resume auto)"
     switch stall.cause {
     case .silent:
       return "Its process is stopped, or node \(host) cannot be reached: look there, \(again)."
