@@ -20,7 +20,7 @@ extension HostileReader {
       memoryLimit: { (192 << 20) + 32 * $0 },
       spoil: { try SpoiltCheckpoint.next(sound, content, &$0) },
       readings: [
-        { _ = try SavedModel(checkpoint: path, team: RankTeam.start(threads: 1)) },
+        { _ = try SavedModel(checkpoint: path, team: RankTeam.join(threads: 1)) },
         { try resume(from: try Checkpoint(path: path)) },
         { _ = try Commands.inspection(of: path) },
         { try Commands.checkpoint(.export(file: path, output: export)) },
@@ -66,7 +66,7 @@ extension HostileReader {
   private static func readWeights(_ path: String) throws {
     let model = SmallModel.state().model
     let single = try SingleStep(
-      model: model, configuration: SmallModel.configuration, team: RankTeam.start(threads: 1))
+      model: model, configuration: SmallModel.configuration, team: RankTeam.join(threads: 1))
     try single.readWeights(path)
     takeStep(single.prototypes)
   }
