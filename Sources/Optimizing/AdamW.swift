@@ -247,7 +247,12 @@ private struct Step {
       new.1.store(to: m + index, count: rest)
       new.2.store(to: v + index, count: rest)
       read.add(old)
-      written.add(new)
+      // As the next update will read it, with zeros in the lanes that hold nothing.
+      written.add(
+        (
+          SIMD8(loading: p + index, count: rest), SIMD8(loading: m + index, count: rest),
+          SIMD8(loading: v + index, count: rest)
+        ))
     }
     return (BitSums(read), BitSums(written))
   }

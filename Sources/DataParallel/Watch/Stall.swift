@@ -69,7 +69,7 @@ public struct StallLimits: Sendable, Equatable, Codable {
   public static let never = StallLimits(training: .infinity, saving: .infinity)
 
   /// The longest that a rank takes to leave after an error, courtesy and last words included.
-  private static let leaving = 10.0
+  private static let leaving = 12.0
 
   /// The silence after which a rank counts as one that cannot speak.
   var silence: Double { max(1, training / 2) }

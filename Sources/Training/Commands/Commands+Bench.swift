@@ -9,6 +9,10 @@ extension Commands {
   ///   cannot be written, and what a launcher's trouble throws.
   public static func bench(_ request: BenchRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.tracker.locatingErrors { try bench(request, team) }
+  }
+
+  private static func bench(_ request: BenchRequest, _ team: RankTeam) throws {
     let configuration = try team.together("reading the configuration") {
       try ConfigurationRequest(overrides: request.overrides).resolve().configuration
     }

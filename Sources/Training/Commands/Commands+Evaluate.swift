@@ -6,6 +6,10 @@ extension Commands {
   /// - Throws: `CheckpointError`, `DataError`, `FileError`, on all ranks alike.
   public static func evaluate(_ request: EvaluateRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.tracker.locatingErrors { try evaluate(request, team) }
+  }
+
+  private static func evaluate(_ request: EvaluateRequest, _ team: RankTeam) throws {
     let saved = try SavedModel(checkpoint: request.checkpoint, team: team)
     let split = try saved.split(
       request.split, of: request.data, allowsMissingEmotion: false, team: team)

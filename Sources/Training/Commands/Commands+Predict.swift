@@ -11,6 +11,10 @@ extension Commands {
   ///   `DataError`, `FileError`, on all ranks alike.
   public static func predict(_ request: PredictRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.tracker.locatingErrors { try predict(request, team) }
+  }
+
+  private static func predict(_ request: PredictRequest, _ team: RankTeam) throws {
     _ = try team.onFirst("checking the output") {
       if let output = request.output { try OutputFile.requireFolder(of: output) }
     }
@@ -20,6 +24,8 @@ extension Commands {
     let writer = PredictionWriter(saved: saved, split: split)
     let lines = try writer.lines(team)
     let all = try team.collective.gather(Array(lines.utf8), to: 0)
+    // Whoever reads the output may take all the time he wants.
+    team.world.setStallLimits(.never)
     _ = try team.onFirst("writing the predictions") {
       let text = String(decoding: Array(all.joined()), as: UTF8.self)
       if let output = request.output {

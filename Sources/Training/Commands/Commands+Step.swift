@@ -11,6 +11,10 @@ extension Commands {
   ///   all ranks alike.
   public static func step(_ request: StepRequest) throws {
     let team = try RankTeam.start(threads: request.threads)
+    try team.tracker.locatingErrors { try step(request, team) }
+  }
+
+  private static func step(_ request: StepRequest, _ team: RankTeam) throws {
     _ = try team.onFirst("checking the output") {
       try OutputFile.requireFolder(of: request.output)
     }

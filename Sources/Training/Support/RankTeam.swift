@@ -24,7 +24,9 @@ struct RankTeam {
   static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
     BusError.install(rank: Launcher.rank(in: ProcessInfo.processInfo.environment))
     let patience = try StallPatience()
-    let alarm = StartAlarm(seconds: patience.seconds)
+    let alarm = StartAlarm(
+      seconds: patience.seconds,
+      advice: "; or give the ranks more time by \(StallPatience.variable)")
     defer { alarm.cancel() }
     let team = try join(threads: threads, faults: faults)
     // First of all, for other versions may not even talk alike.

@@ -9,27 +9,33 @@ import TensorCore
 final class StartAlarm {
   private let timer: any DispatchSourceTimer
 
-  /// - Parameter seconds: that the ranks are given to reach one another.
-  init(seconds: Double) {
+  /// - Parameters:
+  ///   - seconds: that the ranks are given to reach one another.
+  ///   - advice: what else can be done, behind the cure.
+  init(seconds: Double, advice: String = "") {
     timer = DispatchSource.makeTimerSource(queue: .global())
-    timer.setEventHandler { Self.ring(after: seconds) }
+    timer.setEventHandler { [timer] in Self.ring(timer, after: seconds, advice) }
     timer.schedule(deadline: .now() + seconds)
     timer.activate()
   }
 
   func cancel() { timer.cancel() }
 
-  private static func ring(after seconds: Double) {
+  private static func ring(
+    _ timer: any DispatchSourceTimer, after seconds: Double, _ advice: String
+  ) {
     let rank = Launcher.rank(in: ProcessInfo.processInfo.environment) ?? 0
     // Where rank 0 speaks, the launcher needs a while to end ranks that have not started MPI.
     if rank != 0 { Thread.sleep(forTimeInterval: 2.5) }
+    // The others may have come at the last moment.
+    guard !timer.isCancelled else { return }
     Departure.leave(
       TrainingError(
         kind: .stalled, place: "rank \(rank) on \(ProcessInfo.processInfo.hostName), start",
         reason: "the ranks have not reached one another within \(Int(seconds)) seconds",
         cure: "Where nodes have several networks, choose the one that joins them: "
-          + "mpirun --mca btl_tcp_if_include eth0 (or its address range), and check firewalls; or "
-          + "give the ranks more time by \(StallPatience.variable)."),
+          + "mpirun --mca btl_tcp_if_include eth0 (or its address range), and check firewalls\(advice)."
+      ),
       rank: rank)
   }
 }
