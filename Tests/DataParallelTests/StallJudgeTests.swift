@@ -230,10 +230,10 @@ struct StallJudgeTests {
     var status = Self.working(.backward)
     status.isLeaving = true
     var job = Job([status, Self.waiting()])
-    job.repeatAll(at: 39)
-    #expect(job.stall(at: 39) == nil)
-    job.repeatAll(at: 40)
-    #expect(job.stall(at: 40)?.rank == 0)
+    job.repeatAll(at: 41)
+    #expect(job.stall(at: 41) == nil)
+    job.repeatAll(at: 42)
+    #expect(job.stall(at: 42)?.rank == 0)
   }
 
   @Test("A job of one rank is judged too")
