@@ -24,7 +24,7 @@ extension Commands {
     let writer = PredictionWriter(saved: saved, split: split)
     let lines = try writer.lines(team)
     let all = try team.collective.gather(Array(lines.utf8), to: 0)
-    // Whoever reads the output may take all the time he wants.
+    // A reader of the output may pause for as long as it likes.
     team.world.setStallLimits(.never)
     _ = try team.onFirst("writing the predictions") {
       let text = String(decoding: Array(all.joined()), as: UTF8.self)

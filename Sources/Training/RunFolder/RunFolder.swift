@@ -76,7 +76,7 @@ public final class RunFolder {
     }
   }
 
-  /// Checks that no other job has taken the folder over; cheap enough for every step.
+  /// Checks that no other job has taken the folder over, by reading the lock; for every save.
   ///
   /// - Throws: `TrainingError`.
   public func confirmOwnership() throws(TrainingError) { try lock.confirm() }
