@@ -26,6 +26,9 @@ func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
 /// The tests of a room, which may use what the room may import.
 func tests(
   of name: String, using dependencies: [Target.Dependency] = [], exclude: [String] = []
@@ -51,65 +54,100 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
+    room("Files", []),
     room("TensorCore", ["COpenBLAS"]),
     room("Autograd", ["TensorCore"]),
-    room("NeuralNet", ["Autograd"]),
+    room("NeuralNet", ["Autograd", "TensorCore"]),
     room("Optimizing", ["TensorCore"]),
-    room("DialogueData", ["TensorCore"]),
-    room("DFERCModel", ["NeuralNet"]),
-    room("MPIKit", ["CMPI"]),
-    room("DataParallel", ["TensorCore", "MPIKit"]),
+    room("DialogueData", ["Files", "TensorCore"]),
+    room("DFERCModel", ["Autograd", "NeuralNet", "TensorCore"]),
+    room("MPIKit", ["CMPI", "Files"]),
+    room("DataParallel", ["Files", "MPIKit", "TensorCore"]),
+    room("StallDetection", ["DataParallel", "Files", "MPIKit"]),
+    room("Checkpointing", ["CZstd", "Files", "TensorCore", crypto]),
+    room("Configuration", ["DFERCModel", "Files", "TensorCore", "Yams"]),
+    room("RunRecords", ["Configuration", "Files", logging]),
     room(
-      "Checkpointing",
-      ["TensorCore", "CZstd", .product(name: "Crypto", package: "swift-crypto")]),
+      "JobControl",
+      [
+        "Checkpointing", "Configuration", "DataParallel", "Files", "MPIKit", "RunRecords",
+        "StallDetection", "TensorCore",
+      ]),
     room(
       "Training",
       [
-        "TensorCore", "Autograd", "NeuralNet", "Optimizing", "DialogueData", "DFERCModel",
-        "MPIKit", "DataParallel", "Checkpointing", "Yams",
-        .product(name: "Logging", package: "swift-log"),
+        "Autograd", "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData",
+        "Files", "JobControl", "NeuralNet", "Optimizing", "RunRecords", "StallDetection",
+        "TensorCore",
+        logging,
+      ]),
+    room(
+      "Doctor",
+      [
+        "Configuration", "DFERCModel", "DataParallel", "DialogueData", "Files", "JobControl",
+        "MPIKit", "TensorCore", "Training",
       ]),
     .executableTarget(
       name: "dferc-dist",
       dependencies: [
-        "Training", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData",
+        "Doctor", "Files", "JobControl", "NeuralNet", "RunRecords",
+        "StallDetection",
+        "TensorCore", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
 
     .target(
-      name: "TestSupport", dependencies: ["Autograd", "TensorCore"], path: "Tests/TestSupport",
-      swiftSettings: settings),
+      name: "TestSupport",
+      dependencies: ["Autograd", "DataParallel", "Files", "MPIKit", "TensorCore"],
+      path: "Tests/TestSupport", swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    tests(of: "Files"),
     tests(of: "TensorCore"),
     tests(of: "Autograd", using: ["TensorCore"]),
-    tests(of: "NeuralNet", using: ["Autograd", "TensorCore"], exclude: ["Fixtures"]),
-    tests(of: "Optimizing", using: ["TensorCore"], exclude: ["Fixtures"]),
-    tests(of: "DialogueData", using: ["TensorCore"]),
+    tests(of: "NeuralNet", using: ["Autograd", "Files", "TensorCore"], exclude: ["Fixtures"]),
+    tests(of: "Optimizing", using: ["Files", "TensorCore"], exclude: ["Fixtures"]),
+    tests(of: "DialogueData", using: ["Files", "TensorCore"]),
     tests(
       of: "DFERCModel",
-      using: ["Autograd", "NeuralNet", "Optimizing", "TensorCore", "AllocationCounter"],
+      using: ["AllocationCounter", "Autograd", "Files", "NeuralNet", "Optimizing", "TensorCore"],
       exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
     tests(of: "DataParallel", using: ["MPIKit"]),
-    tests(of: "Checkpointing", using: ["TensorCore"]),
+    tests(of: "StallDetection", using: ["DataParallel", "JobControl", "MPIKit"]),
+    tests(of: "Checkpointing", using: ["Files", "TensorCore"]),
+    tests(of: "Configuration", using: ["DFERCModel", "Files", "TensorCore"]),
+    tests(
+      of: "RunRecords", using: ["Configuration", "Files", "JobControl", logging],
+      exclude: ["Fixtures"]),
+    tests(
+      of: "JobControl",
+      using: [
+        "DataParallel", "Files", "MPIKit",
+        "StallDetection",
+      ]),
     tests(
       of: "Training",
       using: [
-        "Checkpointing", "DataParallel", "DFERCModel", "DialogueData", "NeuralNet", "Optimizing",
-        "TensorCore", .product(name: "Logging", package: "swift-log"),
-      ], exclude: ["Fixtures"]),
+        "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData", "Files",
+        "JobControl", "NeuralNet", "Optimizing", "RunRecords", "TensorCore",
+        logging,
+      ]),
+    tests(of: "Doctor", using: ["Files", "JobControl"]),
     .testTarget(
       name: "HostileFileTests",
       dependencies: [
-        "Training", "Checkpointing", "DFERCModel", "DialogueData", "NeuralNet", "Optimizing",
-        "TensorCore", "TestSupport", "AllocationCounter",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "AllocationCounter", "Checkpointing", "Configuration", "DFERCModel", "DialogueData",
+        "Files", "JobControl", "NeuralNet", "Optimizing", "RunRecords", "TensorCore",
+        "TestSupport", "Training", "dferc-dist", crypto,
       ], swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "dferc-dist", "Training", "Checkpointing", "DataParallel", "DialogueData", "TensorCore",
-        "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Checkpointing", "Configuration", "DataParallel", "DialogueData", "Files", "JobControl",
+        "RunRecords", "StallDetection", "TensorCore", "TestSupport", "Training",
+        "dferc-dist", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], exclude: ["Snapshots"], swiftSettings: settings),
   ]
 )

@@ -1,15 +1,15 @@
 /// One sum for each micro-batch of a pass.
-public struct SegmentSums: BitwiseCopyable {
+package struct SegmentSums: BitwiseCopyable {
   private let values: UnsafeBufferPointer<Double>
 
   init(_ values: UnsafeBufferPointer<Double>) { self.values = values }
 
   /// The number of micro-batches.
-  public var count: Int { values.count }
+  package var count: Int { values.count }
 
   /// The sum of one micro-batch.
-  public subscript(segment: Int) -> Double { values[segment] }
+  package subscript(segment: Int) -> Double { values[segment] }
 
   /// The sum over all micro-batches, one after another.
-  public var total: Double { values.reduce(0, +) }
+  package var total: Double { values.reduce(0, +) }
 }

@@ -4,7 +4,7 @@ import TensorCore
 ///
 /// Operations are trivial values, which the tape stores in the step's arena, so that recording one
 /// does not touch the heap.
-public protocol Operation: BitwiseCopyable {
+package protocol Operation: BitwiseCopyable {
   /// Adds this operation's contribution to the gradients of its inputs.
   func backward(on tape: Tape)
 
@@ -14,7 +14,7 @@ public protocol Operation: BitwiseCopyable {
 
 extension Operation {
   /// Loads an operation of this type from the arena and runs ``backward(on:)``.
-  public static func runBackward(_ operation: UnsafeRawPointer, on tape: Tape) {
+  package static func runBackward(_ operation: UnsafeRawPointer, on tape: Tape) {
     operation.assumingMemoryBound(to: Self.self).pointee.backward(on: tape)
   }
 }
@@ -25,25 +25,25 @@ extension Operation {
 /// records what the backward pass needs. The loss is not a variable: every operation that ends in
 /// a part of it returns that part as `Double` and takes the part's weight in the loss, so
 /// ``backward()`` needs no seed.
-public final class Tape {
+package final class Tape {
   private struct Entry {
     let operation: UnsafeRawPointer
     let type: any Operation.Type
   }
 
   /// Memory for this pass.
-  public let arena: StepArena
+  package let arena: StepArena
   /// The threads of this rank.
-  public let workers: Workers
+  package let workers: Workers
   /// How the products of linear maps are made.
-  public let products: LinearProducts
+  package let products: LinearProducts
   /// Whether a backward pass will follow.
-  public private(set) var isRecording = true
+  package private(set) var isRecording = true
   private var entries: [Entry] = []
   private var division: RowSegments?
 
   /// A tape whose tensors live in `arena`.
-  public init(
+  package init(
     arena: StepArena, workers: Workers = .single, products: LinearProducts = .reproducible
   ) {
     self.arena = arena
@@ -54,7 +54,7 @@ public final class Tape {
   /// Forgets everything; all variables of the last pass become invalid.
   ///
   /// - Parameter recording: whether the next pass will be differentiated.
-  public func reset(recording: Bool) {
+  package func reset(recording: Bool) {
     entries.removeAll(keepingCapacity: true)
     arena.reset()
     isRecording = recording
@@ -66,7 +66,7 @@ public final class Tape {
   /// Whatever is summed over rows, losses and the gradients of parameters, is then summed within each
   /// micro-batch first, so that micro-batches give the same bits in one pass as in a pass each, if
   /// the products are reproducible.
-  public func divide(into segments: RowSegments) { division = segments }
+  package func divide(into segments: RowSegments) { division = segments }
 
   /// The micro-batches of this pass; one, where it was not divided.
   func segments(ofRows count: Int) -> RowSegments {
@@ -88,27 +88,27 @@ public final class Tape {
   }
 
   /// An uninitialised variable, differentiated if this pass is.
-  public func makeVariable(rows: Int, columns: Int) -> Variable {
+  package func makeVariable(rows: Int, columns: Int) -> Variable {
     let slot = isRecording ? arena.store(GradientSlot()) : nil
     return Variable(arena.tensor(rows: rows, columns: columns), slot: slot)
   }
 
   /// A list of variables, made one by one.
-  public func list(count: Int, _ make: (Int) throws -> Variable) rethrows -> VariableList {
+  package func list(count: Int, _ make: (Int) throws -> Variable) rethrows -> VariableList {
     let variables = arena.allocate(Variable.self, count: count)
     for index in 0..<count { variables.initializeElement(at: index, to: try make(index)) }
     return VariableList(variables)
   }
 
   /// Adds an operation to the record of this pass.
-  public func record<Recorded: Operation>(_ operation: @autoclosure () -> Recorded) {
+  package func record<Recorded: Operation>(_ operation: @autoclosure () -> Recorded) {
     guard isRecording else { return }
     entries.append(
       Entry(operation: UnsafeRawPointer(arena.store(operation())), type: Recorded.self))
   }
 
   /// Runs the operations from the last to the first.
-  public func backward() {
+  package func backward() {
     precondition(isRecording, "the pass was not recorded")
     for entry in entries.reversed() { entry.type.runBackward(entry.operation, on: self) }
   }
@@ -118,7 +118,7 @@ public final class Tape {
   /// - Parameters:
   ///   - variable: an input of an operation.
   ///   - write: writes the gradient, or adds to it where the second argument is true.
-  public func contribute(
+  package func contribute(
     to variable: Variable, _ write: (_ gradient: Tensor, _ accumulate: Bool) -> Void
   ) {
     guard let slot = variable.slot else { return }

@@ -5,44 +5,44 @@ import TensorCore
 /// The rule of the whole room: the first operation that contributes to a gradient writes it, every
 /// later one adds. A gradient that nobody has written is zero and takes no memory, so nothing has
 /// to be cleared at the start of a step.
-public struct Variable: BitwiseCopyable {
+package struct Variable: BitwiseCopyable {
   /// The result of the forward pass.
-  public let value: Tensor
+  package let value: Tensor
   let slot: UnsafeMutablePointer<GradientSlot>?
 
   /// A variable whose gradient goes to `slot`, or a constant without one.
-  public init(_ value: Tensor, slot: UnsafeMutablePointer<GradientSlot>?) {
+  package init(_ value: Tensor, slot: UnsafeMutablePointer<GradientSlot>?) {
     self.value = value
     self.slot = slot
   }
 
   /// A tensor that is not differentiated.
-  public static func constant(_ value: Tensor) -> Variable { Variable(value, slot: nil) }
+  package static func constant(_ value: Tensor) -> Variable { Variable(value, slot: nil) }
 
   /// The gradient, or nil where no operation has contributed to it.
-  public var gradient: Tensor? {
+  package var gradient: Tensor? {
     guard let slot, slot.pointee.isWritten, let pointer = slot.pointee.pointer else { return nil }
     return Tensor(pointer, rows: value.rows, columns: value.columns)
   }
 }
 
 /// Where the gradient of one variable is collected.
-public struct GradientSlot: BitwiseCopyable {
+package struct GradientSlot: BitwiseCopyable {
   /// Memory for the gradient; nil until the first contribution asks for it.
-  public var pointer: UnsafeMutablePointer<Float>?
+  package var pointer: UnsafeMutablePointer<Float>?
   /// Whether the memory holds a contribution.
-  public var isWritten = false
+  package var isWritten = false
 
   /// A slot without a contribution.
   ///
   /// - Parameter pointer: memory that outlives the step, or nil to take it from the arena.
-  public init(pointer: UnsafeMutablePointer<Float>? = nil) {
+  package init(pointer: UnsafeMutablePointer<Float>? = nil) {
     self.pointer = pointer
   }
 }
 
 /// A few variables of a step, such as one for each modality, without an allocation on the heap.
-public struct VariableList: BitwiseCopyable, RandomAccessCollection {
+package struct VariableList: BitwiseCopyable, RandomAccessCollection {
   private let variables: UnsafeMutableBufferPointer<Variable>
 
   init(_ variables: UnsafeMutableBufferPointer<Variable>) {
@@ -50,11 +50,11 @@ public struct VariableList: BitwiseCopyable, RandomAccessCollection {
   }
 
   /// The position of the first variable.
-  public var startIndex: Int { 0 }
+  package var startIndex: Int { 0 }
 
   /// The number of variables.
-  public var endIndex: Int { variables.count }
+  package var endIndex: Int { variables.count }
 
   /// The variable at a position.
-  public subscript(position: Int) -> Variable { variables[position] }
+  package subscript(position: Int) -> Variable { variables[position] }
 }

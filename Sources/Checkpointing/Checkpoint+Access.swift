@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TensorCore
 
@@ -9,7 +10,7 @@ extension Checkpoint {
   ///   - shape: the shape it must have.
   ///   - target: takes all its values; it must be of the tensor's size.
   /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
-  public func copyFloats(
+  package func copyFloats(
     _ name: String, shape: [Int], to target: UnsafeMutableBufferPointer<Float>
   ) throws(CheckpointError) {
     try read(name, shape) { try tensors.copyFloats(name, to: target) }
@@ -21,7 +22,7 @@ extension Checkpoint {
   ///   - name: the tensor's name.
   ///   - shape: the shape it must have.
   /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
-  public func doubles(_ name: String, shape: [Int]) throws(CheckpointError) -> [Double] {
+  package func doubles(_ name: String, shape: [Int]) throws(CheckpointError) -> [Double] {
     try read(name, shape) { try tensors.doubles(name) }
   }
 
@@ -32,14 +33,14 @@ extension Checkpoint {
   ///   - shape: the shape it must have.
   /// - Throws: `CheckpointError` if there is no such tensor, it is of another shape or type, or its
   ///   values are not whole numbers.
-  public func integers(_ name: String, shape: [Int]) throws(CheckpointError) -> [Int64] {
+  package func integers(_ name: String, shape: [Int]) throws(CheckpointError) -> [Int64] {
     try read(name, shape) { try tensors.integers(name) }
   }
 
   /// A string of the metadata.
   ///
   /// - Throws: `CheckpointError` if there is no such key.
-  public func text(_ key: String) throws(CheckpointError) -> String {
+  package func text(_ key: String) throws(CheckpointError) -> String {
     guard let text = metadata[key] else {
       throw .mismatch(path, "metadata \(key)", "it is not there")
     }
@@ -49,7 +50,7 @@ extension Checkpoint {
   /// A whole number of the metadata.
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number.
-  public func integer(_ key: String) throws(CheckpointError) -> Int {
+  package func integer(_ key: String) throws(CheckpointError) -> Int {
     try value(key, "a whole number") { Int($0) }
   }
 
@@ -57,7 +58,7 @@ extension Checkpoint {
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number from 0 to
   ///   2^53, which leaves room to count on.
-  public func count(_ key: String) throws(CheckpointError) -> Int {
+  package func count(_ key: String) throws(CheckpointError) -> Int {
     try value(key, "a count") { text in
       Int(text).flatMap { (0...1 << 53).contains($0) ? $0 : nil }
     }
@@ -66,7 +67,7 @@ extension Checkpoint {
   /// A list of strings of the metadata.
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a list of strings.
-  public func list(_ key: String) throws(CheckpointError) -> [String] {
+  package func list(_ key: String) throws(CheckpointError) -> [String] {
     try value(key, "a list of strings") {
       try? JSONDecoder().decode([String].self, text: $0.utf8)
     }
@@ -88,7 +89,7 @@ extension Checkpoint {
   ///   - name: the tensor's name.
   ///   - shape: the shape it must have.
   /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape.
-  public func require(_ name: String, shape: [Int]) throws(CheckpointError) {
+  package func require(_ name: String, shape: [Int]) throws(CheckpointError) {
     guard let entry = tensors.entry(name) else {
       throw .mismatch(path, "tensor \(name)", "it is not there")
     }
@@ -104,7 +105,7 @@ extension Checkpoint {
   ///   - name: the tensor's name.
   ///   - shape: the shape it must have.
   /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
-  public func requireFloats(_ name: String, shape: [Int]) throws(CheckpointError) {
+  package func requireFloats(_ name: String, shape: [Int]) throws(CheckpointError) {
     try read(name, shape) { try tensors.requireFloats(name) }
   }
 

@@ -1,24 +1,25 @@
+import Files
 import TensorCore
 
 /// A checkpoint that has been read and found sound: named tensors and strings.
 ///
 /// The file is one zstd frame, with a checksum and its content's size, of an ordinary safetensors
 /// file whose metadata hold the hash of the tensors. Everything is verified before the object exists.
-public final class Checkpoint: Sendable {
+package final class Checkpoint: Sendable {
   /// The value of the metadata key `format`.
-  public static var format: String { CheckpointFormat.name }
+  package static var format: String { CheckpointFormat.name }
 
   /// The value of the metadata key `version`.
-  public static var version: String { CheckpointFormat.version }
+  package static var version: String { CheckpointFormat.version }
 
   /// The file.
-  public let path: String
+  package let path: String
 
   /// Its tensors, by name.
-  public let tensors: SafetensorsFile
+  package let tensors: SafetensorsFile
 
   /// Its strings, by key.
-  public var metadata: [String: String] { tensors.header.metadata }
+  package var metadata: [String: String] { tensors.header.metadata }
 
   /// Reads and verifies a checkpoint.
   ///
@@ -28,7 +29,7 @@ public final class Checkpoint: Sendable {
   ///     MiB and 16 times the size of the file, is far above what trained numbers compress to, and
   ///     keeps a made-up file from taking all memory.
   /// - Throws: `CheckpointError` if there is anything wrong with it.
-  public init(path: String, largestContent: Int? = nil) throws(CheckpointError) {
+  package init(path: String, largestContent: Int? = nil) throws(CheckpointError) {
     let (_, content) = try Self.scan(path, largestContent: largestContent, isKept: true)
     guard let content else { preconditionFailure("the content of \(path) was not kept") }
     self.path = path
@@ -45,7 +46,7 @@ public final class Checkpoint: Sendable {
   /// - Returns: its tensors' names, types and shapes, and its metadata.
   /// - Throws: `CheckpointError` if there is anything wrong with it.
   @discardableResult
-  public static func verify(
+  package static func verify(
     path: String, largestContent: Int? = nil
   ) throws(CheckpointError) -> SafetensorsHeader {
     try scan(path, largestContent: largestContent, isKept: false).header

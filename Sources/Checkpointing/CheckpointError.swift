@@ -1,9 +1,10 @@
+import Files
 import TensorCore
 
 /// A checkpoint that cannot be read, written or used, with the place, the reason and the cure.
-public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What is wrong, as far as it decides what to do next.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// There is no such file.
     case missing
     /// The file is cut short or its bytes were changed.
@@ -19,19 +20,19 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
   }
 
   /// What is wrong, as far as it decides what to do next.
-  public let kind: Kind
+  package let kind: Kind
 
   /// The file.
-  public let path: String
+  package let path: String
 
   /// Where in the file: `frame`, `header`, `metadata step`, or a tensor's name.
-  public let place: String
+  package let place: String
 
   /// What is wrong.
-  public let reason: String
+  package let reason: String
 
   /// What the user can do about it.
-  public let cure: String
+  package let cure: String
 
   /// Describes what is wrong with a checkpoint.
   ///
@@ -41,7 +42,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
   ///   - place: where in the file.
   ///   - reason: what is wrong.
   ///   - cure: what the user can do about it.
-  public init(kind: Kind, path: String, place: String, reason: String, cure: String) {
+  package init(kind: Kind, path: String, place: String, reason: String, cure: String) {
     self.kind = kind
     self.path = path
     self.place = place
@@ -50,7 +51,7 @@ public struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertib
   }
 
   /// The whole message: file, place, reason and cure.
-  public var description: String { "\(path), \(place): \(reason). \(cure)" }
+  package var description: String { "\(path), \(place): \(reason). \(cure)" }
 }
 
 extension CheckpointError {
@@ -106,6 +107,16 @@ extension CheckpointError {
       throw CheckpointError(error)
     } catch {
       throw .storage(path, "file", "\(error)")
+    }
+  }
+}
+
+extension CheckpointError: ExitStatusError {
+  package var exitStatus: ExitStatus {
+    switch kind {
+    case .missing: .missingInput
+    case .storage: .storage
+    case .damaged, .wrongVersion, .foreignFormat, .mismatch: .badInput
     }
   }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import TensorCore
 
 /// The metadata that make a safetensors file a checkpoint.

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import TensorCore
 
 /// Checks a checkpoint's content while it streams by, and keeps it if asked to.

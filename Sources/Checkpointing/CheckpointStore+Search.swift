@@ -1,12 +1,13 @@
+import Files
 import TensorCore
 
 /// What a search for a sound checkpoint has found.
-public struct CheckpointSearch: Sendable {
+package struct CheckpointSearch: Sendable {
   /// The newest sound step checkpoint; `nil` if there is none.
-  public let checkpoint: Checkpoint?
+  package let checkpoint: Checkpoint?
 
   /// Why each newer one was passed over, the newest first.
-  public let rejected: [CheckpointError]
+  package let rejected: [CheckpointError]
 }
 
 extension CheckpointStore {
@@ -14,15 +15,15 @@ extension CheckpointStore {
   private static let suffix = ".safetensors.zst"
 
   /// The folder of the step checkpoints.
-  public var stepFolder: String { "\(folder)/checkpoints" }
+  package var stepFolder: String { "\(folder)/checkpoints" }
 
   /// The file of the best checkpoint, whether it exists or not.
-  public var bestPath: String { "\(folder)/best\(Self.suffix)" }
+  package var bestPath: String { "\(folder)/best\(Self.suffix)" }
 
   /// The file of a step's checkpoint, whether it exists or not.
   ///
   /// - Parameter step: the number of steps done, 0 or more.
-  public func path(ofStep step: Int) -> String {
+  package func path(ofStep step: Int) -> String {
     precondition(step >= 0, "step \(step)")
     let digits = String(step)
     let padding = String(repeating: "0", count: max(0, 8 - digits.count))
@@ -32,7 +33,7 @@ extension CheckpointStore {
   /// The steps that have a checkpoint, sound or not, in rising order.
   ///
   /// - Throws: `CheckpointError` if the folder cannot be read; one that is missing has no steps.
-  public func steps() throws(CheckpointError) -> [Int] {
+  package func steps() throws(CheckpointError) -> [Int] {
     do throws(FileError) {
       return try FileSystem.list(stepFolder).compactMap(Self.step(ofName:)).sorted()
     } catch {
@@ -45,7 +46,7 @@ extension CheckpointStore {
   ///
   /// - Returns: the checkpoint, and why each newer one was passed over.
   /// - Throws: `CheckpointError` if the folder cannot be read.
-  public func newestValid() throws(CheckpointError) -> CheckpointSearch {
+  package func newestValid() throws(CheckpointError) -> CheckpointSearch {
     var rejected: [CheckpointError] = []
     for step in try steps().reversed() {
       do throws(CheckpointError) {
@@ -61,7 +62,7 @@ extension CheckpointStore {
   /// Reads the best checkpoint.
   ///
   /// - Throws: `CheckpointError`, of kind `missing` if there is none.
-  public func best() throws(CheckpointError) -> Checkpoint {
+  package func best() throws(CheckpointError) -> Checkpoint {
     try Checkpoint(path: bestPath)
   }
 

@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// The checkpoints of a run folder: written so that no moment is without a sound one.
@@ -8,7 +9,7 @@ import TensorCore
 /// A checkpoint is written under a temporary name, made durable, read back and verified, and only
 /// then takes its name, which is made durable too; after that, and never before, old ones go. Only
 /// one process may write in a folder; the run's lock sees to that.
-public final class CheckpointStore: Sendable {
+package final class CheckpointStore: Sendable {
   /// A step of saving that has just been done; tests look at the folder after each.
   enum Operation: Sendable, Equatable {
     case opened
@@ -27,19 +28,19 @@ public final class CheckpointStore: Sendable {
   ///   - offset: how many of the file have been written.
   /// - Returns: how many of them to write before it is asked again, 1 to `count`.
   /// - Throws: what the save is to fail with.
-  public typealias Pace = @Sendable (_ count: Int, _ offset: Int) throws -> Int
+  package typealias WriteHook = @Sendable (_ count: Int, _ offset: Int) throws -> Int
 
   /// The run folder.
-  public let folder: String
+  package let folder: String
 
   /// How many step checkpoints stay, the newest ones.
-  public let keepLast: Int
+  package let keepLast: Int
 
   /// How hard zstd tries, 1 to 19.
-  public let level: Int
+  package let level: Int
 
   /// The level for a save that must be done at once: ten times as fast as 3, and a tenth larger.
-  public static let urgentLevel = -1
+  package static let urgentLevel = -1
 
   private let afterOperation: @Sendable (Operation) throws -> Void
 
@@ -49,7 +50,7 @@ public final class CheckpointStore: Sendable {
   ///   - folder: the run folder.
   ///   - keepLast: how many step checkpoints stay, at least 1.
   ///   - level: how hard zstd tries, 1 to 19.
-  public convenience init(folder: String, keepLast: Int, level: Int = 3) {
+  package convenience init(folder: String, keepLast: Int, level: Int = 3) {
     self.init(folder: folder, keepLast: keepLast, level: level) { _ in }
   }
 
@@ -71,7 +72,7 @@ public final class CheckpointStore: Sendable {
   /// - Returns: the temporary files that were removed.
   /// - Throws: `CheckpointError`.
   @discardableResult
-  public func prepare() throws(CheckpointError) -> [String] {
+  package func prepare() throws(CheckpointError) -> [String] {
     try CheckpointError.translating(folder) {
       try FileSystem.createDirectory(stepFolder)
       try FileSystem.synchronizeDirectory(folder)
@@ -87,7 +88,7 @@ public final class CheckpointStore: Sendable {
   /// - Returns: the temporary files that were removed.
   /// - Throws: `CheckpointError`, also where there is no such folder: it is not created.
   @discardableResult
-  public func sweep() throws(CheckpointError) -> [String] {
+  package func sweep() throws(CheckpointError) -> [String] {
     try CheckpointError.translating(folder) {
       var removed: [String] = []
       for directory in [folder, stepFolder] {
@@ -109,19 +110,19 @@ public final class CheckpointStore: Sendable {
   ///   - draft: the tensors and metadata.
   ///   - step: the number of steps done.
   ///   - level: how hard zstd tries this time; nil for the store's own level.
-  ///   - pace: hears of the bytes.
+  ///   - writeHook: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
   ///   removed and all older ones are as they were.
   @discardableResult
-  public func save(
-    _ draft: CheckpointDraft, step: Int, level: Int? = nil,
-    pace: Pace = { count, _ in count }
+  package func save(
+    _ draft: CheckpointContents, step: Int, level: Int? = nil,
+    writeHook: WriteHook = { count, _ in count }
   ) throws(CheckpointError) -> String {
     let path = path(ofStep: step)
     try CheckpointError.translating(path) {
       try FileSystem.createDirectory(stepFolder, withParents: false)
-      try write(draft, to: path, level: level ?? self.level, pace)
+      try write(draft, to: path, level: level ?? self.level, writeHook)
       try prune(upTo: step)
     }
     return path
@@ -132,21 +133,21 @@ public final class CheckpointStore: Sendable {
   /// - Parameters:
   ///   - draft: the tensors and metadata.
   ///   - level: how hard zstd tries this time; nil for the store's own level.
-  ///   - pace: hears of the bytes.
+  ///   - writeHook: hears of the bytes.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
   @discardableResult
-  public func saveBest(
-    _ draft: CheckpointDraft, level: Int? = nil, pace: Pace = { count, _ in count }
+  package func saveBest(
+    _ draft: CheckpointContents, level: Int? = nil, writeHook: WriteHook = { count, _ in count }
   ) throws(CheckpointError) -> String {
     try CheckpointError.translating(bestPath) {
-      try write(draft, to: bestPath, level: level ?? self.level, pace)
+      try write(draft, to: bestPath, level: level ?? self.level, writeHook)
     }
     return bestPath
   }
 
   private func write(
-    _ draft: CheckpointDraft, to path: String, level: Int, _ pace: Pace
+    _ draft: CheckpointContents, to path: String, level: Int, _ writeHook: WriteHook
   ) throws {
     let file = try FileReplacement(of: path)
     try afterOperation(.opened)
@@ -154,7 +155,7 @@ public final class CheckpointStore: Sendable {
     try draft.write(level: level, path: path) { bytes in
       var rest = bytes[...]
       while !rest.isEmpty {
-        let piece = rest.prefix(try pace(rest.count, offset))
+        let piece = rest.prefix(try writeHook(rest.count, offset))
         try file.writer.write(UnsafeRawBufferPointer(rebasing: piece))
         rest = rest.dropFirst(piece.count)
         offset += piece.count

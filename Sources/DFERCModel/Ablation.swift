@@ -1,5 +1,5 @@
 /// A switch that takes a part of the model away or replaces it (Tables 2 and 3 of the paper).
-public enum Ablation: String, CaseIterable, Sendable {
+package enum Ablation: String, CaseIterable, Sendable {
   /// No disentanglement: z = s, no contrastive loss.
   case noDDM = "no-ddm"
   /// No contrastive loss on the utterance level; its branch stays.
@@ -18,7 +18,7 @@ public enum Ablation: String, CaseIterable, Sendable {
   case crmAttention = "crm-attention"
 
   /// The part of the model that a switch belongs to.
-  public enum Block: String, CaseIterable, Sendable {
+  package enum Block: String, CaseIterable, Sendable {
     /// Dual-level disentanglement.
     case ddm = "DDM"
     /// Contribution-aware fusion.
@@ -28,7 +28,7 @@ public enum Ablation: String, CaseIterable, Sendable {
   }
 
   /// The part of the model that this switch changes; a run may change each part once.
-  public var block: Block {
+  package var block: Block {
     switch self {
     case .noDDM, .noUtterance, .noModality: .ddm
     case .noCFM, .cfmAttention: .cfm

@@ -5,19 +5,19 @@ import TensorCore
 /// The dialogues of one pass: rows packed one after another, without padding.
 ///
 /// They may be those of several micro-batches, one after another.
-public struct DialogueBatch: BitwiseCopyable {
+package struct DialogueBatch: BitwiseCopyable {
   /// The raw features of each modality in use, [N, raw width].
-  public let features: UnsafeBufferPointer<Tensor>
+  package let features: UnsafeBufferPointer<Tensor>
   /// Which rows belong to which dialogue.
-  public let dialogues: RowGroups
+  package let dialogues: RowGroups
   /// The emotion of every row, 0 ..< K; empty where emotions are not known.
-  public let labels: UnsafeBufferPointer<Int>
+  package let labels: UnsafeBufferPointer<Int>
 
   /// - Parameters:
   ///   - features: one tensor for each modality in use.
   ///   - dialogues: which rows belong to which dialogue.
   ///   - labels: one for each row, or none.
-  public init(
+  package init(
     features: UnsafeBufferPointer<Tensor>, dialogues: RowGroups, labels: UnsafeBufferPointer<Int>
   ) {
     self.features = features
@@ -31,9 +31,9 @@ public struct DialogueBatch: BitwiseCopyable {
 /// A training step runs ``encode(_:_:)``, gathers prototype statistics over all ranks, then runs
 /// ``predict(_:_:)`` and ``losses(_:_:labels:prototypes:scales:_:)`` on the same tape. The model
 /// does not know of ranks.
-public struct DFERC {
+package struct DFERC {
   /// The representation of every utterance before context enters.
-  public struct Encoding {
+  package struct Encoding {
     let disentangled: Disentanglement.Features?
     let fusionInputs: VariableList  // z_m [N, fused width]
     let aligned: VariableList?  // x_m [N, alignment width]
@@ -42,11 +42,11 @@ public struct DFERC {
   }
 
   /// The outcome for every utterance.
-  public struct Prediction {
+  package struct Prediction {
     /// The logits of all emotions, [N, K].
-    public let logits: Variable
+    package let logits: Variable
     /// psi, [N, 1].
-    public let consistency: Tensor
+    package let consistency: Tensor
     private let contributions: VariableList?
 
     fileprivate init(logits: Variable, consistency: Tensor, contributions: VariableList?) {
@@ -56,15 +56,15 @@ public struct DFERC {
     }
 
     /// w_m of one row for the modality at a position of ``DFERCOptions/modalities``.
-    public func contribution(modality: Int, row: Int) -> Float {
+    package func contribution(modality: Int, row: Int) -> Float {
       contributions.map { $0[modality].value.pointer[row] } ?? 1
     }
   }
 
   /// What the model was built from.
-  public let options: DFERCOptions
+  package let options: DFERCOptions
   /// All parameters, in the order in which they lie in the flat buffers.
-  public let layout: ParameterLayout
+  package let layout: ParameterLayout
   private let projection: InputProjection
   private let disentanglement: Disentanglement?
   private let fusion: ContributionFusion
@@ -73,7 +73,7 @@ public struct DFERC {
   private let classifierDropout: Dropout
 
   /// Declares all layers; parameters get values from ``Parameters``.
-  public init(_ options: DFERCOptions) {
+  package init(_ options: DFERCOptions) {
     var layout = ParameterLayout()
     self.options = options
     projection = InputProjection(options, in: &layout)
@@ -88,7 +88,7 @@ public struct DFERC {
   }
 
   /// Projects, disentangles, weighs and aligns the modalities of every utterance.
-  public func encode(_ batch: DialogueBatch, _ pass: Pass) -> Encoding {
+  package func encode(_ batch: DialogueBatch, _ pass: Pass) -> Encoding {
     let tape = pass.tape
     let raw = tape.list(count: batch.features.count) { .constant(batch.features[$0]) }
     let s = projection(raw, pass)
@@ -118,7 +118,7 @@ public struct DFERC {
   ///   - rows: those of one micro-batch.
   ///   - labels: of all rows.
   ///   - statistics: sums [K, alignment width], then counts [K].
-  public func addPrototypeStatistics(
+  package func addPrototypeStatistics(
     _ encoding: Encoding, rows: Range<Int>, labels: UnsafeBufferPointer<Int>,
     to statistics: UnsafeMutableBufferPointer<Double>
   ) {
@@ -132,7 +132,7 @@ public struct DFERC {
   }
 
   /// Brings in context where modalities disagree, and classifies, (20) to (23).
-  public func predict(_ encoding: Encoding, _ pass: Pass) -> Prediction {
+  package func predict(_ encoding: Encoding, _ pass: Pass) -> Prediction {
     let fused = encoding.fused
     let psi = refusion.consistency(
       encoding.aligned, rows: fused.value.rows, arena: pass.tape.arena)
@@ -147,7 +147,7 @@ public struct DFERC {
   ///   - labels: the emotion of every row.
   ///   - prototypes: R with this global batch taken in, [K, alignment width].
   ///   - scales: from the counts of the global batch.
-  public func losses(
+  package func losses(
     _ encoding: Encoding, _ prediction: Prediction, labels: UnsafeBufferPointer<Int>,
     prototypes: Tensor, scales: LossScales, _ pass: Pass
   ) -> LossShares {

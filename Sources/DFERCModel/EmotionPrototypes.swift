@@ -6,20 +6,20 @@ import TensorCore
 /// prototype is R_k = S_k / N_k, and 0 where nothing has been seen. New state is staged for the
 /// loss of a step and committed together with the parameter update, so a skipped step leaves no
 /// trace.
-public final class EmotionPrototypes {
+package final class EmotionPrototypes {
   /// K, the number of emotions.
-  public let emotionCount: Int
+  package let emotionCount: Int
   /// The width of a prototype.
-  public let width: Int
+  package let width: Int
   /// S, [K, width], row-major.
-  public private(set) var sums: [Double]
+  package private(set) var sums: [Double]
   /// N, [K].
-  public private(set) var counts: [Int64]
+  package private(set) var counts: [Int64]
   private let storage: FloatBuffer
   private let stagedSums: UnsafeMutableBufferPointer<Double>
 
   /// Prototypes that have seen nothing.
-  public init(emotionCount: Int, width: Int) {
+  package init(emotionCount: Int, width: Int) {
     self.emotionCount = emotionCount
     self.width = width
     sums = Array(repeating: 0, count: emotionCount * width)
@@ -34,17 +34,17 @@ public final class EmotionPrototypes {
   }
 
   /// The length of a buffer of batch statistics: the sums [K, width], then the counts [K].
-  public var statisticsCount: Int { Self.statisticsCount(emotionCount, width) }
+  package var statisticsCount: Int { Self.statisticsCount(emotionCount, width) }
 
   private static func statisticsCount(_ emotionCount: Int, _ width: Int) -> Int {
     emotionCount * width + emotionCount
   }
 
   /// R as it enters the loss: that of the staged state after ``stage(_:)``, else of the state.
-  public var prototypes: Tensor { Tensor(storage.pointer, rows: emotionCount, columns: width) }
+  package var prototypes: Tensor { Tensor(storage.pointer, rows: emotionCount, columns: width) }
 
   /// Replaces the state, as when a checkpoint is read.
-  public func restore(sums: [Double], counts: [Int64]) {
+  package func restore(sums: [Double], counts: [Int64]) {
     precondition(sums.count == self.sums.count && counts.count == self.counts.count)
     self.sums = sums
     self.counts = counts
@@ -52,7 +52,7 @@ public final class EmotionPrototypes {
   }
 
   /// Forgets everything that has been seen.
-  public func reset() {
+  package func reset() {
     restore(
       sums: Array(repeating: 0, count: sums.count),
       counts: Array(repeating: 0, count: counts.count))
@@ -61,7 +61,7 @@ public final class EmotionPrototypes {
   /// Computes R with a global batch taken in, without changing the state.
   ///
   /// - Parameter statistics: sums and counts of the batch over all ranks.
-  public func stage(_ statistics: UnsafeMutableBufferPointer<Double>) {
+  package func stage(_ statistics: UnsafeMutableBufferPointer<Double>) {
     precondition(statistics.count == statisticsCount, "statistics have another length")
     for index in sums.indices { stagedSums[index] = sums[index] + statistics[index] }
     for k in counts.indices {
@@ -71,13 +71,13 @@ public final class EmotionPrototypes {
   }
 
   /// Makes the staged state the state.
-  public func commit() {
+  package func commit() {
     for index in sums.indices { sums[index] = stagedSums[index] }
     for k in counts.indices { counts[k] = Int64(stagedSums[sums.count + k]) }
   }
 
   /// Returns to the state before ``stage(_:)``.
-  public func discard() {
+  package func discard() {
     for index in sums.indices { stagedSums[index] = sums[index] }
     for k in counts.indices { stagedSums[sums.count + k] = Double(counts[k]) }
     average(stagedSums)

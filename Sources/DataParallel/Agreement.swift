@@ -1,55 +1,61 @@
 /// What one rank would like to happen next.
-public enum Vote: Sendable, Equatable {
+package enum Vote: Sendable, Equatable {
   /// Go on.
   case proceed
-  /// Save a checkpoint, then go on.
-  case save
   /// Save a checkpoint, then end in good order.
   case stop
-  /// Leave this step out, for instance because its gradient is not finite.
-  case skip(reason: String)
   /// End with an exit code from 1 to 255.
   case fail(code: Int32, message: String)
 }
 
 /// What all ranks do next: the most severe of their votes.
-public struct Decision: Sendable, Equatable {
+package struct Decision: Sendable, Equatable {
   /// The kinds of votes, by rising severity.
-  public enum Kind: Int64, Sendable, Comparable {
+  package enum Kind: Int64, Sendable, Comparable {
     case proceed
-    case save
     case stop
-    case skip
     case fail
 
     /// Whether `left` is less severe than `right`.
-    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
   }
 
   /// What to do.
-  public let kind: Kind
+  package let kind: Kind
 
   /// The rank whose vote won, the lowest of equals; nil where nobody asked for anything.
-  public let rank: Int?
+  package let rank: Int?
 
   /// The exit code of a failure, else 0.
-  public let code: Int32
+  package let code: Int32
 
-  /// What that rank gave as reason for `skip` or `fail`, cut after about 1000 bytes; else empty.
-  public let message: String
+  /// What that rank gave as the reason of a failure, cut after about 1000 bytes; else empty.
+  package let message: String
+
+  /// - Parameters:
+  ///   - kind: what to do.
+  ///   - rank: the rank whose vote won.
+  ///   - code: the exit code of a failure.
+  ///   - message: the reason of a failure.
+  package init(kind: Kind, rank: Int?, code: Int32, message: String) {
+    self.kind = kind
+    self.rank = rank
+    self.code = code
+    self.message = message
+  }
 }
 
 /// Turns the votes of all ranks into one decision, the same everywhere.
 ///
 /// It costs one reduction of a single word, and a broadcast of the reason where something is wrong.
 /// A vote that loses is gone: who still wants to stop votes so again at the next step.
-public final class Agreement {
+package final class Agreement {
   private let collective: any Collective
   private let word: UnsafeMutableBufferPointer<Int64>
   private static let messageBytes = 1024
 
   /// Prepares decisions of the collective's ranks.
-  public init(_ collective: any Collective) {
+  package init(_ collective: any Collective) {
     self.collective = collective
     word = .allocate(capacity: 1)
     word.initialize(repeating: 0)
@@ -61,11 +67,11 @@ public final class Agreement {
   ///
   /// Collective: every rank must call it at the same place, and it blocks until all have. Of
   /// failures, the highest exit code wins, then the lowest rank.
-  public func decide(local vote: Vote) throws -> Decision {
+  package func decide(local vote: Vote) throws -> Decision {
     word[0] = Word(vote, rank: collective.rank).bits
-    try collective.maximum(word)
+    try collective.allReduceMax(word)
     let agreed = Word(bits: word[0])
-    let message = agreed.kind >= .skip ? try spread(vote, from: agreed.rank) : ""
+    let message = agreed.kind == .fail ? try spread(vote, from: agreed.rank) : ""
     return Decision(
       kind: agreed.kind, rank: agreed.kind == .proceed ? nil : agreed.rank, code: agreed.code,
       message: message)
@@ -82,7 +88,7 @@ public final class Agreement {
   ///   - body: The work.
   /// - Throws: The work's own error where it failed, ``PeerError`` on all other ranks. Where
   ///   several failed, each throws its own.
-  public func together<Value>(
+  package func together<Value>(
     _ phase: String, exitCode: (any Error) -> Int32, _ body: () throws -> Value
   ) throws -> Value {
     try decide(phase, wish: { .proceed }, exitCode: exitCode, body).value
@@ -98,7 +104,7 @@ public final class Agreement {
   ///   - body: The work.
   /// - Returns: What the work returned, and the most severe wish of all ranks.
   /// - Throws: As ``together(_:exitCode:_:)``.
-  public func decide<Value>(
+  package func decide<Value>(
     _ phase: String, wish: () -> Vote, exitCode: (any Error) -> Int32,
     _ body: () throws -> Value
   ) throws -> (value: Value, decision: Decision) {
@@ -116,17 +122,12 @@ public final class Agreement {
     return (try result.get(), decision)
   }
 
-  /// Sends the winner's reason to all ranks.
-  private func spread(_ vote: Vote, from winner: Int) throws -> String {
-    var text: [UInt8] = []
-    switch vote {
-    case .skip(let reason): text = Array(reason.utf8)
-    case .fail(_, let message): text = Array(message.utf8)
-    case .proceed, .save, .stop: break
-    }
+  /// Sends the argmax's reason to all ranks.
+  private func spread(_ vote: Vote, from argmax: Int) throws -> String {
+    let text = if case .fail(_, let message) = vote { Array(message.utf8) } else { [UInt8]() }
     var bytes = [UInt8](repeating: 0, count: Self.messageBytes)
     bytes.replaceSubrange(..<min(text.count, bytes.count), with: text.prefix(bytes.count))
-    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: winner) }
+    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: argmax) }
     return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }
@@ -143,9 +144,7 @@ private struct Word {
     self.rank = rank
     switch vote {
     case .proceed: (kind, code) = (.proceed, 0)
-    case .save: (kind, code) = (.save, 0)
     case .stop: (kind, code) = (.stop, 0)
-    case .skip: (kind, code) = (.skip, 0)
     case .fail(let failure, _):
       precondition(1...255 ~= failure, "\(failure) is not the exit code of a failure")
       (kind, code) = (.fail, failure)

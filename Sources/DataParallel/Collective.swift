@@ -6,7 +6,7 @@
 /// Floating-point sums are taken in the binary tree over ranks that ``PairwiseTree`` describes, so
 /// they have the same bits on every rank, in every run, and in every implementation; how a buffer is
 /// cut for communication, and whether ranks share a node, does not matter.
-public protocol Collective: AnyObject {
+package protocol Collective: AnyObject {
   /// This process's place among the ranks, from 0.
   var rank: Int { get }
 
@@ -14,16 +14,16 @@ public protocol Collective: AnyObject {
   var size: Int { get }
 
   /// Replaces every rank's buffer by the elementwise sum of all of them.
-  func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
 
   /// Replaces every rank's buffer by the elementwise sum of all of them.
-  func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
 
   /// Replaces every rank's buffer by the elementwise sum of all of them; overflow wraps.
-  func sum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws
 
   /// Replaces every rank's buffer by the elementwise maximum of all of them.
-  func maximum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws
+  func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) throws
 
   /// Copies the root's bytes over everyone else's.
   func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws
@@ -39,36 +39,36 @@ public protocol Collective: AnyObject {
   /// Returns a zeroed buffer that the ranks can sum with the least copying.
   ///
   /// - Parameter count: The number of elements, the same on all ranks.
-  func makeSharedBuffer(count: Int) throws -> SynchronizedBuffer
+  func makeSharedBuffer(count: Int) throws -> SharedBuffer
 
   /// Replaces every rank's elements by the elementwise sum of all of them.
   ///
   /// Other ranks may read and write the elements during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
-  func sum(_ buffer: SynchronizedBuffer) throws
+  func allReduceSum(_ buffer: SharedBuffer) throws
 
   /// Replaces this rank's slice by the elementwise sum of all ranks' elements there.
   ///
-  /// The bits are those of ``sum(_:)``; an element outside the slice of ``slice(of:)`` stays as it was
+  /// The bits are those of ``allReduceSum(_:)``; an element outside the slice of ``slice(of:)`` stays as it was
   /// or is summed as well. Other ranks may read the elements during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
-  func reduceScatter(_ buffer: SynchronizedBuffer) throws
+  func reduceScatter(_ buffer: SharedBuffer) throws
 
   /// Copies each rank's slice to all ranks.
   ///
   /// Other ranks may write the elements outside the slice during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
-  func allGather(_ buffer: SynchronizedBuffer) throws
+  func allGather(_ buffer: SharedBuffer) throws
 }
 
 extension Collective {
   /// The elements of a buffer that are this rank's own: a run of whole blocks of 4096.
   ///
   /// The slices of all ranks cover the buffer; a short one leaves some ranks without.
-  public func slice(of count: Int) -> Range<Int> {
-    BlockSlices(count: count, slices: size).range(rank)
+  package func slice(of count: Int) -> Range<Int> {
+    BlockShards(count: count, slices: size).range(rank)
   }
 }

@@ -1,28 +1,29 @@
+import Files
 import MPIKit
 import TensorCore
 
 /// The collective of a job that `mpirun` started.
 ///
 /// Buffers of ``makeSharedBuffer(count:)`` lie in the memory that the ranks of a node share, and are
-/// summed there (``GradientSynchronizer``); where that cannot be had, they are summed by messages
-/// like all others (``TreeExchange``), more slowly and with the same bits.
-public final class MPICollective: Collective {
+/// summed there (``SharedMemoryAllReduce``); where that cannot be had, they are summed by messages
+/// like all others (``MessageAllReduce``), more slowly and with the same bits.
+package final class MPICollective: Collective {
   /// This process's place among the ranks, from 0.
-  public var rank: Int { whole.rank }
+  package var rank: Int { whole.rank }
 
   /// How many ranks there are.
-  public var size: Int { whole.size }
+  package var size: Int { whole.size }
 
   /// Which ranks share a node.
-  public let layout: NodeLayout
+  package let layout: NodeLayout
 
   /// What made this collective slower than it could be, each with its cure.
-  public private(set) var warnings: [String] = []
+  package private(set) var warnings: [String] = []
 
   private let whole: Communicator
-  private let floats: TreeExchange<Float>
-  private let doubles: TreeExchange<Double>
-  private let synchronizer: GradientSynchronizer?
+  private let floats: MessageAllReduce<Float>
+  private let doubles: MessageAllReduce<Double>
+  private let synchronizer: SharedMemoryAllReduce?
   private let windowDirectory: String
 
   /// Joins the ranks of a communicator.
@@ -31,11 +32,11 @@ public final class MPICollective: Collective {
   ///
   /// - Parameters:
   ///   - communicator: Duplicated, so that it stays free for other uses.
-  ///   - isNapping: Whether waiting ranks sleep, because ranks outnumber cores; the same everywhere.
-  public convenience init(
-    over communicator: Communicator, isNapping: Bool = false
+  ///   - yieldsWhenIdle: Whether waiting ranks sleep, because ranks outnumber cores; the same everywhere.
+  package convenience init(
+    over communicator: Communicator, yieldsWhenIdle: Bool = false
   ) throws(MPIError) {
-    try self.init(over: communicator, isNapping: isNapping, ranksPerNode: nil)
+    try self.init(over: communicator, yieldsWhenIdle: yieldsWhenIdle, ranksPerNode: nil)
   }
 
   /// Joins the ranks of a communicator under conditions that one machine does not offer.
@@ -44,61 +45,61 @@ public final class MPICollective: Collective {
   ///   - ranksPerNode: Pretend that a node holds so many consecutive ranks; nil asks MPI.
   ///   - windowDirectory: The folder that must have room for shared memory.
   init(
-    over communicator: Communicator, isNapping: Bool = false, ranksPerNode: Int?,
+    over communicator: Communicator, yieldsWhenIdle: Bool = false, ranksPerNode: Int?,
     windowDirectory: String = SharedMemoryWindow.backingDirectory
   ) throws(MPIError) {
-    whole = try communicator.duplicate(napping: isNapping)
+    whole = try communicator.duplicate(yieldingWhenIdle: yieldsWhenIdle)
     layout = try NodeLayout(of: whole, ranksPerNode: ranksPerNode)
-    floats = TreeExchange(over: whole)
-    doubles = TreeExchange(over: whole)
+    floats = MessageAllReduce(over: whole)
+    doubles = MessageAllReduce(over: whole)
     synchronizer = try Self.makeSynchronizer(whole, layout)
     self.windowDirectory = windowDirectory
   }
 
   private static func makeSynchronizer(
     _ whole: Communicator, _ layout: NodeLayout
-  ) throws(MPIError) -> GradientSynchronizer? {
+  ) throws(MPIError) -> SharedMemoryAllReduce? {
     guard layout.isNested, layout.node.size > 1 else { return nil }
     guard layout.nodeCount > 1 else {
-      return GradientSynchronizer(node: layout.node, column: nil)
+      return SharedMemoryAllReduce(node: layout.node, column: nil)
     }
     let column = try whole.split(color: layout.node.rank, key: whole.rank)
-    return GradientSynchronizer(node: layout.node, column: column)
+    return SharedMemoryAllReduce(node: layout.node, column: column)
   }
 
   /// Replaces every rank's buffer by the sum in tree order, by messages.
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
     try floats.sum(buffer)
   }
 
   /// Replaces every rank's buffer by the sum in tree order, by messages.
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws {
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Double>) throws {
     try doubles.sum(buffer)
   }
 
   /// Replaces every rank's buffer by the sum in an order of the library's choice (`MPI_Allreduce`);
   /// for comparison.
-  public func sumInAnyOrder(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+  package func allReduceInAnyOrder(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
     try whole.allReduce(buffer, .sum)
   }
 
   /// Replaces every rank's buffer by the sum (`MPI_Allreduce`).
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
     try whole.allReduce(buffer, .sum)
   }
 
   /// Replaces every rank's buffer by the maximum (`MPI_Allreduce`).
-  public func maximum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+  package func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
     try whole.allReduce(buffer, .maximum)
   }
 
   /// Copies the root's bytes over everyone else's (`MPI_Bcast`).
-  public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
+  package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
     try whole.broadcast(buffer.bindMemory(to: UInt8.self), from: root)
   }
 
   /// Collects bytes of any length from every rank on the root (`MPI_Gatherv`).
-  public func gather(_ bytes: [UInt8], to root: Int) throws -> [[UInt8]] {
+  package func gather(_ bytes: [UInt8], to root: Int) throws -> [[UInt8]] {
     let counts = try whole.allGather([Int64(bytes.count)]).map(Int.init)
     var all = [UInt8](repeating: 0, count: rank == root ? counts.reduce(0, +) : 0)
     try all.withUnsafeMutableBufferPointer { target in
@@ -115,15 +116,15 @@ public final class MPICollective: Collective {
   }
 
   /// Waits until every rank has come here (`MPI_Barrier`).
-  public func barrier() throws {
+  package func barrier() throws {
     try whole.barrier()
   }
 
   /// Returns a zeroed buffer in the memory that the ranks of the node share, where there is room.
-  public func makeSharedBuffer(count: Int) throws -> SynchronizedBuffer {
+  package func makeSharedBuffer(count: Int) throws -> SharedBuffer {
     guard synchronizer != nil else {
       if layout.nodeCount < size { warnings.append(Self.notNested) }
-      return SynchronizedBuffer(count: count)
+      return SharedBuffer(count: count)
     }
     let bytes = count * MemoryLayout<Float>.stride
     // A folder that cannot be looked at has no room; the warning below names it.
@@ -135,13 +136,13 @@ public final class MPICollective: Collective {
     else {
       try window?.free()
       warnings.append(noRoom(for: bytes * layout.node.size))
-      return SynchronizedBuffer(count: count)
+      return SharedBuffer(count: count)
     }
-    return SynchronizedBuffer(count: count, window: window, rank: layout.node.rank)
+    return SharedBuffer(count: count, window: window, rank: layout.node.rank)
   }
 
   /// Replaces every rank's elements by the sum in tree order.
-  public func sum(_ buffer: SynchronizedBuffer) throws {
+  package func allReduceSum(_ buffer: SharedBuffer) throws {
     if let window = buffer.window, let synchronizer {
       try synchronizer.sum(buffer, in: window)
     } else {
@@ -150,7 +151,7 @@ public final class MPICollective: Collective {
   }
 
   /// Replaces this rank's slice by the sum in tree order.
-  public func reduceScatter(_ buffer: SynchronizedBuffer) throws {
+  package func reduceScatter(_ buffer: SharedBuffer) throws {
     if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
       try synchronizer.reduceScatter(buffer, in: window)
     } else {
@@ -159,7 +160,7 @@ public final class MPICollective: Collective {
   }
 
   /// Copies each rank's slice to all ranks.
-  public func allGather(_ buffer: SynchronizedBuffer) throws {
+  package func allGather(_ buffer: SharedBuffer) throws {
     if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
       try synchronizer.allGather(buffer, in: window)
     } else {

@@ -1,10 +1,11 @@
+import Files
 import Glibc
 import MPIKit
 import TensorCore
 
 extension NodeProcessors {
   /// Reads the facts of this machine.
-  public static func ofThisNode() -> NodeProcessors {
+  package static func ofThisNode() -> NodeProcessors {
     NodeProcessors(
       online: countedByTheSystem().online, physical: countPhysical(), quota: controlGroupQuota())
   }

@@ -12,14 +12,14 @@
 ///
 /// The work goes over blocks that stay in the first-level cache, so that each operand is read from
 /// memory once and each result written once.
-final class PairwiseTree<Scalar: BinaryFloatingPoint> {
+package final class PairwiseTree<Scalar: BinaryFloatingPoint> {
   private let leafCount: Int
   private let width: Int
   private let scratch: UnsafeMutablePointer<Scalar>
   private let blockCount = 2048
 
   /// Prepares sums over a number of buffers, 1 or more.
-  init(leafCount: Int) {
+  package init(leafCount: Int) {
     precondition(leafCount > 0, "a tree needs a leaf")
     self.leafCount = leafCount
     var width = 1
@@ -43,7 +43,7 @@ final class PairwiseTree<Scalar: BinaryFloatingPoint> {
   ///   - parts: The first element of each buffer.
   ///   - range: The elements to sum.
   ///   - targets: The first element of each target; results go to the same `range`.
-  func sum(
+  package func sum(
     _ parts: [UnsafeMutablePointer<Scalar>], over range: Range<Int>,
     into targets: [UnsafeMutablePointer<Scalar>]
   ) {

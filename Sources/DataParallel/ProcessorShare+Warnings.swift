@@ -2,7 +2,7 @@ import MPIKit
 
 extension ProcessorShare {
   /// What is wrong with the share, with its cure; one cause gives one warning.
-  public var warnings: [String] {
+  package var warnings: [String] {
     let fairByQuota = node.quota.map { $0 / Double(ranksOnNode) } ?? .infinity
     let fairByCores = min(
       Double(coresInMask), Double(coresTogether) / Double(overlappingRanks))

@@ -1,42 +1,42 @@
 import MPIKit
 
 /// The part of the machine that one rank computes with.
-public struct ProcessorShare: Sendable, Equatable {
+package struct ProcessorShare: Sendable, Equatable {
   /// How many ranks the job has.
-  public let ranks: Int
+  package let ranks: Int
 
   /// How many nodes the job has.
-  public let nodes: Int
+  package let nodes: Int
 
   /// How many ranks run on this node.
-  public let ranksOnNode: Int
+  package let ranksOnNode: Int
 
   /// The cores of this node.
-  public let node: NodeProcessors
+  package let node: NodeProcessors
 
   /// How many cores this rank may run on.
-  public let coresInMask: Int
+  package let coresInMask: Int
 
   /// How many ranks of this node, this one included, may run on some of the same cores.
-  public let overlappingRanks: Int
+  package let overlappingRanks: Int
 
   /// How many cores those ranks have together.
-  public let coresTogether: Int
+  package let coresTogether: Int
 
   /// How many threads a rank uses, for BLAS and our own kernels alike.
-  public let threads: Int
+  package let threads: Int
 
   /// Where ``threads`` comes from.
-  public let source: ThreadSource
+  package let source: ThreadSource
 
   /// Whether a launcher such as `mpirun` started this rank.
-  public let isLaunched: Bool
+  package let isLaunched: Bool
 
   /// More threads than any node has cores.
-  public static let largestThreadCount = 1024
+  package static let largestThreadCount = 1024
 
   /// What decided the number of threads.
-  public enum ThreadSource: Sendable, Equatable {
+  package enum ThreadSource: Sendable, Equatable {
     /// `--threads`.
     case option
     /// `OPENBLAS_NUM_THREADS`.
@@ -46,10 +46,10 @@ public struct ProcessorShare: Sendable, Equatable {
   }
 
   /// Whether this rank may use only some of the node's cores.
-  public var isBound: Bool { coresInMask < node.online }
+  package var isBound: Bool { coresInMask < node.online }
 
   /// Whether this rank's cores have to serve more ranks than there are of them.
-  public var ranksOutnumberCores: Bool {
+  package var ranksOutnumberCores: Bool {
     overlappingRanks > coresTogether || Double(ranksOnNode) > node.quota ?? .infinity
   }
 
@@ -68,7 +68,7 @@ public struct ProcessorShare: Sendable, Equatable {
   ///   - node: The cores of this node.
   ///   - threads: The value of `--threads`.
   ///   - variables: The environment variables of this rank.
-  public init(
+  package init(
     ranks: Int, nodes: Int, masks: [ProcessorMask], ownIndex: Int, node: NodeProcessors,
     threads: Int?, variables: [String: String]
   ) {
@@ -90,7 +90,7 @@ public struct ProcessorShare: Sendable, Equatable {
   }
 
   /// One line for the start of a run.
-  public var summary: String {
+  package var summary: String {
     let binding = isBound ? "bound to \(coresInMask) of them" : "unbound"
     return "\(Self.count(ranks, "rank")) on \(Self.count(nodes, "node")) (\(ranksOnNode) here), "
       + "\(Self.count(node.online, "core")) here, \(binding), "
@@ -105,7 +105,7 @@ public struct ProcessorShare: Sendable, Equatable {
 
 extension ProcessorShare {
   /// Finds the share of a program that runs alone.
-  public static func ofSoloProgram(
+  package static func ofSoloProgram(
     threads: Int?, variables: [String: String]
   ) -> ProcessorShare {
     let node = NodeProcessors.ofThisNode()
@@ -117,7 +117,7 @@ extension ProcessorShare {
   /// Finds this rank's share.
   ///
   /// Collective over the ranks of the node.
-  public static func measure(
+  package static func measure(
     _ layout: NodeLayout, threads: Int?, variables: [String: String]
   ) throws(MPIError) -> ProcessorShare {
     let node = NodeProcessors.ofThisNode()

@@ -1,51 +1,51 @@
 /// The collective of a program that runs alone: every sum is its own.
-public final class SoloCollective: Collective {
+package final class SoloCollective: Collective {
   /// Always 0.
-  public let rank = 0
+  package let rank = 0
 
   /// Always 1.
-  public let size = 1
+  package let size = 1
 
   /// Makes the only rank.
-  public init() {}
+  package init() {}
 
   /// Leaves the buffer as it is.
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
 
   /// Leaves the buffer as it is.
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
 
   /// Leaves the buffer as it is.
-  public func sum(_ buffer: UnsafeMutableBufferPointer<Int64>) {}
+  package func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Int64>) {}
 
   /// Leaves the buffer as it is.
-  public func maximum(_ buffer: UnsafeMutableBufferPointer<Int64>) {}
+  package func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) {}
 
   /// Leaves the buffer as it is.
-  public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) {
+  package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) {
     precondition(root == 0, "there is no rank \(root)")
   }
 
   /// Returns the one rank's bytes.
-  public func gather(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
+  package func gather(_ bytes: [UInt8], to root: Int) -> [[UInt8]] {
     precondition(root == 0, "there is no rank \(root)")
     return [bytes]
   }
 
   /// Returns at once.
-  public func barrier() {}
+  package func barrier() {}
 
   /// Returns zeroed memory of this process.
-  public func makeSharedBuffer(count: Int) -> SynchronizedBuffer {
-    SynchronizedBuffer(count: count)
+  package func makeSharedBuffer(count: Int) -> SharedBuffer {
+    SharedBuffer(count: count)
   }
 
   /// Leaves the buffer as it is.
-  public func sum(_ buffer: SynchronizedBuffer) {}
+  package func allReduceSum(_ buffer: SharedBuffer) {}
 
   /// Leaves the buffer as it is.
-  public func reduceScatter(_ buffer: SynchronizedBuffer) {}
+  package func reduceScatter(_ buffer: SharedBuffer) {}
 
   /// Leaves the buffer as it is.
-  public func allGather(_ buffer: SynchronizedBuffer) {}
+  package func allGather(_ buffer: SharedBuffer) {}
 }

@@ -3,7 +3,7 @@
 /// Micro-batches come one after another, and each is added as soon as its neighbour is complete, so
 /// `n` of them need room for `log2 n + 1` buffers only. The sums of all ranks then continue the same
 /// tree, as long as every rank holds an aligned run of `2^k` micro-batches.
-public final class TreeAccumulator<Scalar: BinaryFloatingPoint & BitwiseCopyable> {
+package final class TreeAccumulator<Scalar: BinaryFloatingPoint & BitwiseCopyable> {
   private let count: Int
   private let result: UnsafeMutablePointer<Scalar>
   private var scratch: [UnsafeMutablePointer<Scalar>] = []
@@ -13,7 +13,7 @@ public final class TreeAccumulator<Scalar: BinaryFloatingPoint & BitwiseCopyable
   /// - Parameters:
   ///   - count: the length of every buffer.
   ///   - result: receives the sum; it must outlive the accumulator.
-  public init(count: Int, result: UnsafeMutablePointer<Scalar>) {
+  package init(count: Int, result: UnsafeMutablePointer<Scalar>) {
     self.count = count
     self.result = result
   }
@@ -21,12 +21,12 @@ public final class TreeAccumulator<Scalar: BinaryFloatingPoint & BitwiseCopyable
   deinit { scratch.forEach { $0.deallocate() } }
 
   /// Forgets all leaves.
-  public func begin() {
+  package func begin() {
     waiting.removeAll(keepingCapacity: true)
   }
 
   /// Adds a leaf that `write` fills completely; the memory holds leftovers before that.
-  public func addLeaf(_ write: (UnsafeMutablePointer<Scalar>) throws -> Void) rethrows {
+  package func addLeaf(_ write: (UnsafeMutablePointer<Scalar>) throws -> Void) rethrows {
     try write(buffer(waiting.count))
     waiting.append(1)
     while waiting.count > 1, waiting[waiting.count - 1] == waiting[waiting.count - 2] {
@@ -35,7 +35,7 @@ public final class TreeAccumulator<Scalar: BinaryFloatingPoint & BitwiseCopyable
   }
 
   /// Completes the sum in `result`; without a leaf it is zero.
-  public func finish() {
+  package func finish() {
     while waiting.count > 1 { joinLastTwo() }
     if waiting.isEmpty { result.update(repeating: 0, count: count) }
   }

@@ -1,14 +1,14 @@
 import TensorCore
 
 /// Random dialogues of MELD's sizes for measuring speed; there is nothing to learn in them.
-public enum BenchmarkWorkload {
+package enum BenchmarkWorkload {
   /// The lengths that dialogues are drawn from, each as likely; their mean is 11.
-  public static let dialogueLengths = [
+  package static let dialogueLengths = [
     1, 2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 24,
   ]
 
   /// The widths of the paper's features for MELD.
-  public static let widths: [Modality: Int] = [.text: 1024, .audio: 300, .visual: 342]
+  package static let widths: [Modality: Int] = [.text: 1024, .audio: 300, .visual: 342]
 
   /// Makes a workload in memory.
   ///
@@ -17,7 +17,7 @@ public enum BenchmarkWorkload {
   ///   - seed: decides lengths, labels and features.
   ///   - widths: the widths of the modalities.
   /// - Returns: a split named `benchmark` with MELD's seven emotions and standard normal features.
-  public static func split(
+  package static func split(
     dialogueCount: Int, seed: UInt64, widths: [Modality: Int] = widths
   ) -> Split {
     precondition(dialogueCount > 0, "\(dialogueCount) dialogues")

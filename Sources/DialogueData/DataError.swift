@@ -1,9 +1,10 @@
+import Files
 import TensorCore
 
 /// A dataset that cannot be used: what is wrong, where, and how to put it right.
-public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The kinds of trouble, which differ in the program's exit code.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// A folder or file that was named, or that a dataset must have, does not exist.
     case missing
 
@@ -12,22 +13,23 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Whether something is absent or wrong.
-  public let kind: Kind
+  package let kind: Kind
 
   /// The file or folder.
-  public let file: String
+  package let file: String
 
   /// Where in the file: line, dialogue, utterance, tensor, row, column or field.
-  public let place: String?
+  package let place: String?
 
   /// What is wrong there.
-  public let reason: String
+  package let reason: String
 
   /// What to do about it, as a sentence.
-  public let cure: String
+  package let cure: String
 
   /// Describes the trouble with one file.
-  public init(kind: Kind = .bad, file: String, place: String? = nil, reason: String, cure: String) {
+  package init(kind: Kind = .bad, file: String, place: String? = nil, reason: String, cure: String)
+  {
     self.kind = kind
     self.file = file
     self.place = place
@@ -36,7 +38,7 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// The whole message: file, place, reason and cure.
-  public var description: String {
+  package var description: String {
     let location = place.map { "\(file), \($0)" } ?? file
     return "\(location): \(reason). \(cure)"
   }
@@ -45,4 +47,8 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
 extension String {
   /// An excerpt of the text between quotation marks.
   var quoted: String { "\"\(excerpt())\"" }
+}
+
+extension DataError: ExitStatusError {
+  package var exitStatus: ExitStatus { kind == .missing ? .missingInput : .badInput }
 }

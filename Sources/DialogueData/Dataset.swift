@@ -1,18 +1,19 @@
+import Files
 import TensorCore
 
 /// What a run wants of a dataset.
-public struct ReadingOptions: Sendable, Equatable {
+package struct ReadingOptions: Sendable, Equatable {
   /// The modalities the run uses; nil for all that the dataset lists.
-  public var modalities: [Modality]?
+  package var modalities: [Modality]?
 
   /// Whether utterances without a label are accepted, as for prediction.
-  public var allowsMissingEmotion: Bool
+  package var allowsMissingEmotion: Bool
 
   /// Whether a text encoder reads the words, so that text features are neither needed nor read.
-  public var hasTextEncoder: Bool
+  package var hasTextEncoder: Bool
 
   /// The default uses everything that the dataset lists and wants a label on every utterance.
-  public init(
+  package init(
     modalities: [Modality]? = nil, allowsMissingEmotion: Bool = false, hasTextEncoder: Bool = false
   ) {
     self.modalities = modalities
@@ -24,12 +25,12 @@ public struct ReadingOptions: Sendable, Equatable {
 /// A dataset folder, or a synthetic corpus in its place.
 ///
 /// The manifest is read at once, splits when they are asked for.
-public struct Dataset: Sendable {
+package struct Dataset: Sendable {
   /// What the dataset says of itself.
-  public let manifest: DatasetManifest
+  package let manifest: DatasetManifest
 
   /// The modalities in use, in the order of `Modality.allCases`.
-  public let modalities: [Modality]
+  package let modalities: [Modality]
 
   private let source: Source
 
@@ -45,7 +46,7 @@ public struct Dataset: Sendable {
   ///   - options: what the run wants of it.
   /// - Throws: ``DataError`` if the folder or its `dataset.json` is missing or wrong, or does not
   ///   list a modality that is wanted; `FileError` if the storage fails.
-  public init(folder: String, options: ReadingOptions = ReadingOptions()) throws {
+  package init(folder: String, options: ReadingOptions = ReadingOptions()) throws {
     let reader = try FolderReader(folder: folder, options: options)
     manifest = reader.manifest
     modalities = reader.modalities
@@ -57,7 +58,7 @@ public struct Dataset: Sendable {
   /// - Parameters:
   ///   - corpus: the corpus.
   ///   - modalities: those the run uses, all listed by the corpus; nil for all that it lists.
-  public init(_ corpus: SyntheticCorpus, modalities: [Modality]? = nil) {
+  package init(_ corpus: SyntheticCorpus, modalities: [Modality]? = nil) {
     manifest = corpus.manifest
     self.modalities = Modality.allCases.filter {
       modalities?.contains($0) ?? (corpus.options.widths[$0] != nil)
@@ -68,7 +69,7 @@ public struct Dataset: Sendable {
   /// The splits that the dataset has; `evaluate` and `predict` need only one of them.
   ///
   /// - Throws: `FileError` if the storage fails.
-  public func splitNames() throws(FileError) -> [SplitName] {
+  package func splitNames() throws(FileError) -> [SplitName] {
     switch source {
     case .folder(let reader): try reader.splitNames()
     case .synthetic: SplitName.allCases
@@ -84,7 +85,7 @@ public struct Dataset: Sendable {
   ///   - whileReading: called again and again; what it throws ends the work.
   /// - Throws: ``DataError`` of kind `missing` if the dataset has no such split or a file of it is
   ///   absent, of kind `bad` for the first thing that is wrong; `FileError` if the storage fails.
-  public func split(
+  package func split(
     _ name: SplitName, whileReading: () throws -> Void = {}
   ) throws -> Split {
     switch source {
@@ -98,7 +99,7 @@ public struct Dataset: Sendable {
   ///
   /// Ranks that read the same data have the same digest. For a folder it covers the manifest's
   /// fields, every byte of the dialogues' files and every byte of the features in use.
-  public func digest(of splits: [Split]) -> String {
+  package func digest(of splits: [Split]) -> String {
     var digest = StableDigest()
     digest.add(manifest.name)
     for emotion in manifest.emotions { digest.add(emotion) }

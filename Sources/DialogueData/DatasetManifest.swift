@@ -2,31 +2,31 @@ import Foundation
 import TensorCore
 
 /// What a dataset says of itself, in `dataset.json`.
-public struct DatasetManifest: Sendable, Equatable {
+package struct DatasetManifest: Sendable, Equatable {
   /// The name of the dataset.
-  public let name: String
+  package let name: String
 
   /// The emotions; a label is an index in this list.
-  public let emotions: [String]
+  package let emotions: [String]
 
   /// The width of the features of every modality that the dataset has.
-  public let modalities: [Modality: Int]
+  package let modalities: [Modality: Int]
 
   static let fileName = "dataset.json"
   static let format = "dferc-dataset"
   static let version = 1
 
   /// Wider features are taken for a mistake.
-  public static let largestWidth = 1 << 20
+  package static let largestWidth = 1 << 20
 
   /// More emotions are taken for a mistake.
-  public static let largestEmotionCount = 10_000
+  package static let largestEmotionCount = 10_000
 
   /// A longer `dataset.json` is taken for a mistake.
   static let largestByteCount = 1 << 20
 
   /// Describes a dataset.
-  public init(name: String, emotions: [String], modalities: [Modality: Int]) {
+  package init(name: String, emotions: [String], modalities: [Modality: Int]) {
     self.name = name
     self.emotions = emotions
     self.modalities = modalities
@@ -38,7 +38,7 @@ public struct DatasetManifest: Sendable, Equatable {
   ///   - bytes: the whole file.
   ///   - path: the file's name, for messages.
   /// - Throws: ``DataError`` for whatever is not as the format has it.
-  public init(parsing bytes: [UInt8], path: String) throws(DataError) {
+  package init(parsing bytes: [UInt8], path: String) throws(DataError) {
     let fields = try JSONReading.decode(Fields.self, from: bytes[...], file: path, line: nil)
     try fields.check(path: path)
     name = fields.name

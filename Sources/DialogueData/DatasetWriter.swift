@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TensorCore
 
@@ -86,7 +87,7 @@ extension SyntheticCorpus {
   ///   - folder: created if it does not exist; must not hold a dataset.
   ///   - isHalf: whether features are rounded to half precision (F16) instead of kept (F32).
   /// - Throws: ``DataError`` if the folder holds a dataset; `FileError` if the storage fails.
-  public func write(to folder: String, isHalf: Bool = false) throws {
+  package func write(to folder: String, isHalf: Bool = false) throws {
     try DatasetWriter.write(
       manifest, splits: SplitName.allCases.lazy.map { split($0) }, to: folder, isHalf: isHalf)
   }

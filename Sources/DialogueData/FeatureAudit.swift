@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// Reads features once, to find values that are not finite and to take the digest.

@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// The types in which features may be stored.

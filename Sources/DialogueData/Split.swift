@@ -1,7 +1,8 @@
+import Files
 import TensorCore
 
 /// The three parts of a dataset.
-public enum SplitName: String, CaseIterable, Sendable {
+package enum SplitName: String, CaseIterable, Sendable {
   /// What parameters are fitted to.
   case train
 
@@ -18,36 +19,36 @@ public enum SplitName: String, CaseIterable, Sendable {
 /// lie in memory. Both are read through ``copyFeatures(_:dialogue:to:)``.
 ///
 /// A split has been checked completely when it exists: every value is finite, every label known.
-public final class Split: Sendable {
+package final class Split: Sendable {
   /// The name of the split, such as `train`.
-  public let name: String
+  package let name: String
 
   /// The dialogues in file order.
-  public let dialogues: [Dialogue]
+  package let dialogues: [Dialogue]
 
   /// The utterances of each dialogue, in file order.
-  public let dialogueLengths: [Int]
+  package let dialogueLengths: [Int]
 
   /// The number of utterances, which is the number of rows of the features.
-  public let utteranceCount: Int
+  package let utteranceCount: Int
 
   /// The names of the emotions; a label is an index in this list.
-  public let emotions: [String]
+  package let emotions: [String]
 
   /// The width of the features of each modality that has features here.
   ///
   /// A modality that the run does not use, or text when a text encoder reads the words themselves,
   /// is not among them.
-  public let modalities: [Modality: Int]
+  package let modalities: [Modality: Int]
 
   /// The label of every row, ``unlabelled`` where the data has none.
-  public let labels: [Int]
+  package let labels: [Int]
 
   /// A digest of the dialogues and of all feature bytes, the same in every process.
-  public let digest: UInt64
+  package let digest: UInt64
 
   /// Stands in ``labels`` for an utterance without a label.
-  public static let unlabelled = -1
+  package static let unlabelled = -1
 
   private let features: [Modality: FeatureTable]
   private let indexOfID: [String: Int]
@@ -78,7 +79,7 @@ public final class Split: Sendable {
   ///     list of emotions.
   ///   - emotions: the names of the emotions.
   ///   - features: `[utterances, width]` of each modality, row-major; all values finite.
-  public convenience init(
+  package convenience init(
     name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: [Float]]
   ) {
     let rowCount = dialogues.reduce(0) { $0 + $1.utterances.count }
@@ -122,7 +123,7 @@ public final class Split: Sendable {
   }
 
   /// The place of a dialogue in file order, by its name; nil if there is no such dialogue.
-  public func index(ofDialogue id: String) -> Int? { indexOfID[id] }
+  package func index(ofDialogue id: String) -> Int? { indexOfID[id] }
 
   /// Copies the features of a dialogue, converted to Float32, without allocating.
   ///
@@ -130,7 +131,7 @@ public final class Split: Sendable {
   ///   - modality: one of the keys of ``modalities``.
   ///   - dialogue: the dialogue's index in file order.
   ///   - destination: room for `[utterances of the dialogue, width]`, row-major.
-  public func copyFeatures(
+  package func copyFeatures(
     _ modality: Modality, dialogue: Int, to destination: UnsafeMutablePointer<Float>
   ) {
     guard let table = features[modality] else {

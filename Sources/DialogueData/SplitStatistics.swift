@@ -1,39 +1,39 @@
 import TensorCore
 
 /// What a split consists of, in numbers.
-public struct SplitStatistics: Sendable {
+package struct SplitStatistics: Sendable {
   /// The name of the split.
-  public let name: String
+  package let name: String
 
   /// The number of dialogues.
-  public let dialogueCount: Int
+  package let dialogueCount: Int
 
   /// The number of utterances.
-  public let utteranceCount: Int
+  package let utteranceCount: Int
 
   /// The utterances of the shortest dialogue.
-  public let shortestDialogue: Int
+  package let shortestDialogue: Int
 
   /// The utterances of the longest dialogue.
-  public let longestDialogue: Int
+  package let longestDialogue: Int
 
   /// The number of utterances with each emotion, in the dataset's order.
-  public let emotionCounts: [(emotion: String, count: Int)]
+  package let emotionCounts: [(emotion: String, count: Int)]
 
   /// The number of utterances without a label.
-  public let unlabelledCount: Int
+  package let unlabelledCount: Int
 
   /// The number of different speakers; utterances without a speaker do not count.
-  public let speakerCount: Int
+  package let speakerCount: Int
 
   /// The width of the features of each modality, in the order of `Modality.allCases`.
-  public let widths: [(modality: Modality, width: Int)]
+  package let widths: [(modality: Modality, width: Int)]
 
   /// The mean number of utterances of a dialogue.
-  public var meanDialogueLength: Double { Double(utteranceCount) / Double(dialogueCount) }
+  package var meanDialogueLength: Double { Double(utteranceCount) / Double(dialogueCount) }
 
   /// Counts a split through.
-  public init(of split: Split) {
+  package init(of split: Split) {
     name = split.name
     dialogueCount = split.dialogues.count
     utteranceCount = split.utteranceCount

@@ -4,9 +4,9 @@ extension Communicator {
   /// Waits until every rank has come here.
   ///
   /// Collective (`MPI_Barrier`, MPI 3.1, section 5.3).
-  public func barrier() throws(MPIError) {
-    if isNapping {
-      let arrival = RequestSet(isNapping: true)
+  package func barrier() throws(MPIError) {
+    if yieldsWhenIdle {
+      let arrival = RequestSet(yieldsWhenIdle: true)
       try startBarrier(in: arrival)
       try arrival.wait()
     } else {
@@ -17,7 +17,7 @@ extension Communicator {
   /// Copies the root's buffer into everyone else's.
   ///
   /// Collective (`MPI_Bcast`, MPI 3.1, section 5.4). All buffers have the same count.
-  public func broadcast<Scalar: MPIScalar>(
+  package func broadcast<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from root: Int
   ) throws(MPIError) {
     try napUntilAllCome()
@@ -34,7 +34,7 @@ extension Communicator {
   ///
   /// Collective (`MPI_Allreduce`, MPI 3.1, section 5.9.6). All buffers have the same count. The
   /// library chooses the order of a floating-point sum by count and rank count.
-  public func allReduce<Scalar: MPIScalar>(
+  package func allReduce<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, _ reduction: MPIReduction
   ) throws(MPIError) {
     try napUntilAllCome()
@@ -51,7 +51,7 @@ extension Communicator {
   /// Returns the reduction of one value per rank.
   ///
   /// Collective, as ``allReduce(_:_:)``.
-  public func allReduce<Scalar: MPIScalar>(
+  package func allReduce<Scalar: MPIScalar>(
     value: Scalar, _ reduction: MPIReduction
   ) throws(MPIError) -> Scalar {
     var value = value
@@ -65,15 +65,15 @@ extension Communicator {
   ///
   /// Every rank must start it in the same order; it never blocks (`MPI_Ibarrier`, MPI 3.1, section
   /// 5.12.1). The requests are done when every rank has started it.
-  public func startBarrier(in requests: RequestSet) throws(MPIError) {
+  package func startBarrier(in requests: RequestSet) throws(MPIError) {
     var request: MPI_Request?
     try mpiCheck("MPI_Ibarrier", MPI_Ibarrier(handle, &request))
     requests.add(request)
   }
 
-  /// On a napping communicator, sleeps until the call that follows need not wait for anybody.
+  /// On a yieldingWhenIdle communicator, sleeps until the call that follows need not wait for anybody.
   func napUntilAllCome() throws(MPIError) {
-    if isNapping && size > 1 { try barrier() }
+    if yieldsWhenIdle && size > 1 { try barrier() }
   }
 }
 

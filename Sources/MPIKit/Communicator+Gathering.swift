@@ -8,7 +8,7 @@ extension Communicator {
   /// - Parameters:
   ///   - part: `n` elements, the same `n` everywhere, outside of `whole`.
   ///   - whole: `n * size` elements.
-  public func allGather<Scalar: MPIScalar>(
+  package func allGather<Scalar: MPIScalar>(
     _ part: UnsafeBufferPointer<Scalar>, into whole: UnsafeMutableBufferPointer<Scalar>
   ) throws(MPIError) {
     precondition(
@@ -28,7 +28,7 @@ extension Communicator {
   /// Returns the parts of all ranks, ordered by rank.
   ///
   /// Collective, as ``allGather(_:into:)``; all parts have the same length.
-  public func allGather<Scalar: MPIScalar>(_ part: [Scalar]) throws(MPIError) -> [Scalar] {
+  package func allGather<Scalar: MPIScalar>(_ part: [Scalar]) throws(MPIError) -> [Scalar] {
     var whole = Array(repeatElement(part, count: size).joined())
     try whole.withUnsafeMutableBufferPointer { (target) throws(MPIError) in
       try part.withUnsafeBufferPointer { (source) throws(MPIError) in
@@ -46,7 +46,7 @@ extension Communicator {
   ///   - part: `counts[rank]` elements, outside of `whole`.
   ///   - counts: The length of each rank's part, the same list everywhere.
   ///   - whole: As many elements as `counts` sums to; ignored on the other ranks.
-  public func gather<Scalar: MPIScalar>(
+  package func gather<Scalar: MPIScalar>(
     _ part: UnsafeBufferPointer<Scalar>, counts: [Int],
     into whole: UnsafeMutableBufferPointer<Scalar>, to root: Int
   ) throws(MPIError) {

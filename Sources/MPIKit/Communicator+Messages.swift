@@ -5,10 +5,10 @@ extension Communicator {
   ///
   /// May block until the receiver has come (`MPI_Send`, MPI 3.1, section 3.2.1), so two ranks that
   /// swap buffers start their messages instead.
-  public func send<Scalar: MPIScalar>(
+  package func send<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32
   ) throws(MPIError) {
-    let requests = RequestSet(isNapping: isNapping)
+    let requests = RequestSet(yieldsWhenIdle: yieldsWhenIdle)
     try startSend(buffer, to: destination, tag: tag, in: requests)
     try requests.wait()
   }
@@ -16,10 +16,10 @@ extension Communicator {
   /// Receives a buffer that one rank sends with the same tag.
   ///
   /// Blocks until the whole buffer is there (`MPI_Recv`, MPI 3.1, section 3.2.4).
-  public func receive<Scalar: MPIScalar>(
+  package func receive<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from source: Int, tag: Int32
   ) throws(MPIError) {
-    let requests = RequestSet(isNapping: isNapping)
+    let requests = RequestSet(yieldsWhenIdle: yieldsWhenIdle)
     try startReceive(buffer, from: source, tag: tag, in: requests)
     try requests.wait()
   }
@@ -28,7 +28,7 @@ extension Communicator {
   ///
   /// The buffer must live, unchanged, until the requests are done (`MPI_Isend`, MPI 3.1, section
   /// 3.7.2).
-  public func startSend<Scalar: MPIScalar>(
+  package func startSend<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32,
     in requests: RequestSet
   ) throws(MPIError) {
@@ -49,7 +49,7 @@ extension Communicator {
   /// Who starts the next one after that has never more than one message under way, however long the
   /// receiver sleeps (`MPI_Issend`, MPI 3.1, section 3.7.2). The buffer must live, unchanged, until
   /// the requests are done, and hold no more than a call may carry.
-  public func startSynchronousSend<Scalar: MPIScalar>(
+  package func startSynchronousSend<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32,
     in requests: RequestSet
   ) throws(MPIError) {
@@ -67,7 +67,7 @@ extension Communicator {
   ///
   /// The buffer must live, untouched, until the requests are done (`MPI_Irecv`, MPI 3.1, section
   /// 3.7.2).
-  public func startReceive<Scalar: MPIScalar>(
+  package func startReceive<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from source: Int, tag: Int32,
     in requests: RequestSet
   ) throws(MPIError) {

@@ -5,19 +5,19 @@ import CMPI
 /// Every method marked *collective* must be called by all ranks of the communicator, in the same
 /// order and with the same counts, and blocks until this rank's part is done. A method may be
 /// called from any thread when ``MPIEnvironment/threadLevel`` is `multiple`, but two collectives
-/// on one communicator must not run at once: give each thread a ``duplicate(napping:)``.
-public final class Communicator: @unchecked Sendable {
+/// on one communicator must not run at once: give each thread a ``duplicate(yieldingWhenIdle:)``.
+package final class Communicator: @unchecked Sendable {
   /// This process's place in the group, from 0.
-  public let rank: Int
+  package let rank: Int
 
   /// How many ranks the group has.
-  public let size: Int
+  package let size: Int
 
   /// Whether a waiting rank sleeps between looks instead of polling.
   ///
   /// Polling answers within a microsecond, but takes a core from a rank that could work when ranks
   /// outnumber cores. All ranks of a communicator have the same value.
-  public let isNapping: Bool
+  package let yieldsWhenIdle: Bool
 
   let handle: MPI_Comm
 
@@ -26,7 +26,7 @@ public final class Communicator: @unchecked Sendable {
 
   /// Adopts a handle, which must be valid.
   init(
-    handle: MPI_Comm?, isNapping: Bool = false, chunkLimit: Int = Int(Int32.max)
+    handle: MPI_Comm?, yieldsWhenIdle: Bool = false, chunkLimit: Int = Int(Int32.max)
   ) throws(MPIError) {
     guard let handle else {
       preconditionFailure("MPI reported success and returned no communicator")
@@ -38,23 +38,23 @@ public final class Communicator: @unchecked Sendable {
     self.handle = handle
     self.rank = Int(rank)
     self.size = Int(size)
-    self.isNapping = isNapping
+    self.yieldsWhenIdle = yieldsWhenIdle
     self.chunkLimit = chunkLimit
   }
 
   /// Returns a communicator of the same ranks whose messages never mix with this one's.
   ///
   /// Collective (`MPI_Comm_dup`, MPI 3.1, section 6.4.2).
-  public func duplicate(napping: Bool? = nil) throws(MPIError) -> Communicator {
-    try duplicate(napping: napping, chunkLimit: chunkLimit)
+  package func duplicate(yieldingWhenIdle: Bool? = nil) throws(MPIError) -> Communicator {
+    try duplicate(yieldingWhenIdle: yieldingWhenIdle, chunkLimit: chunkLimit)
   }
 
   /// Returns a duplicate that cuts buffers after `chunkLimit` elements.
-  func duplicate(napping: Bool? = nil, chunkLimit: Int) throws(MPIError) -> Communicator {
+  func duplicate(yieldingWhenIdle: Bool? = nil, chunkLimit: Int) throws(MPIError) -> Communicator {
     var copy: MPI_Comm?
     try mpiCheck("MPI_Comm_dup", MPI_Comm_dup(handle, &copy))
     return try Communicator(
-      handle: copy, isNapping: napping ?? isNapping, chunkLimit: chunkLimit)
+      handle: copy, yieldsWhenIdle: yieldingWhenIdle ?? yieldsWhenIdle, chunkLimit: chunkLimit)
   }
 
   /// Returns the communicator of all ranks that give the same color, ordered by `key`, then rank.
@@ -62,29 +62,29 @@ public final class Communicator: @unchecked Sendable {
   /// Collective (`MPI_Comm_split`, MPI 3.1, section 6.4.2).
   ///
   /// - Parameter color: 0 or more.
-  public func split(color: Int, key: Int) throws(MPIError) -> Communicator {
+  package func split(color: Int, key: Int) throws(MPIError) -> Communicator {
     var part: MPI_Comm?
     try mpiCheck("MPI_Comm_split", MPI_Comm_split(handle, Int32(color), Int32(key), &part))
-    return try Communicator(handle: part, isNapping: isNapping, chunkLimit: chunkLimit)
+    return try Communicator(handle: part, yieldsWhenIdle: yieldsWhenIdle, chunkLimit: chunkLimit)
   }
 
   /// Returns the communicator of the ranks that can share memory with this one: those on its node.
   ///
   /// Collective (`MPI_Comm_split_type`, MPI 3.1, section 6.4.2). Ranks keep their order.
-  public func splitByNode() throws(MPIError) -> Communicator {
+  package func splitByNode() throws(MPIError) -> Communicator {
     var part: MPI_Comm?
     try mpiCheck(
       "MPI_Comm_split_type",
       MPI_Comm_split_type(
         handle, Int32(MPI_COMM_TYPE_SHARED), Int32(rank), cmpi_info_null(), &part))
-    return try Communicator(handle: part, isNapping: isNapping, chunkLimit: chunkLimit)
+    return try Communicator(handle: part, yieldsWhenIdle: yieldsWhenIdle, chunkLimit: chunkLimit)
   }
 
   /// Gives the communicator back; it must not be used again.
   ///
   /// Collective (`MPI_Comm_free`, MPI 3.1, section 6.4.3). There is no `deinit` that does this,
   /// because ranks let go of an object at different times, and not at all when one fails.
-  public func free() throws(MPIError) {
+  package func free() throws(MPIError) {
     var handle: MPI_Comm? = handle
     try mpiCheck("MPI_Comm_free", MPI_Comm_free(&handle))
   }

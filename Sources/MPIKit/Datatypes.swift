@@ -3,38 +3,38 @@ import CMPI
 /// The MPI library's name for an element type.
 ///
 /// The handle is a constant of the library, so it may be shared between threads.
-public struct MPIDatatype: @unchecked Sendable {
+package struct MPIDatatype: @unchecked Sendable {
   let handle: MPI_Datatype
 }
 
 /// A type whose values travel between ranks as they stand in memory (MPI 3.1, section 3.2.2).
-public protocol MPIScalar: BitwiseCopyable, Sendable {
+package protocol MPIScalar: BitwiseCopyable, Sendable {
   /// The datatype that MPI is told.
   static var mpiDatatype: MPIDatatype { get }
 }
 
 extension Float: MPIScalar {
   /// `MPI_FLOAT`.
-  public static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_float()) }
+  package static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_float()) }
 }
 
 extension Double: MPIScalar {
   /// `MPI_DOUBLE`.
-  public static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_double()) }
+  package static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_double()) }
 }
 
 extension Int64: MPIScalar {
   /// `MPI_INT64_T`.
-  public static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_int64()) }
+  package static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_int64()) }
 }
 
 extension UInt8: MPIScalar {
   /// `MPI_UINT8_T`.
-  public static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_uint8()) }
+  package static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_uint8()) }
 }
 
 /// How the elements of all ranks become one (MPI 3.1, section 5.9.2).
-public enum MPIReduction: Sendable {
+package enum MPIReduction: Sendable {
   case sum
   case maximum
   case minimum

@@ -1,16 +1,18 @@
+import Files
+
 /// How this process was started, judged by its environment alone.
-public enum Launcher {
+package enum Launcher {
   /// Whether a launcher that MPI can talk to started this process as one rank of a job.
   ///
   /// - Parameter variables: The environment variables of this process.
-  public static func isPresent(in variables: [String: String]) -> Bool {
+  package static func isPresent(in variables: [String: String]) -> Bool {
     variables["OMPI_COMM_WORLD_SIZE"] != nil || variables["PMIX_RANK"] != nil
   }
 
   /// The number of this rank as the launcher has told it; nil where there is none or it does not.
   ///
   /// - Parameter variables: The environment variables of this process.
-  public static func rank(in variables: [String: String]) -> Int? {
+  package static func rank(in variables: [String: String]) -> Int? {
     ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].lazy.compactMap { variables[$0].flatMap { Int($0) } }
       .first
   }
@@ -24,7 +26,7 @@ public enum Launcher {
   ///   - variables: The environment variables of this process.
   ///   - worldSize: The number of ranks, when MPI runs already; nil before.
   /// - Throws: ``LaunchError``, a usage error (exit code 64).
-  public static func refuseStrayTasks(
+  package static func refuseStrayTasks(
     in variables: [String: String], worldSize: Int? = nil
   ) throws(LaunchError) {
     // PMIx says that it is there before it is known whether it can connect the tasks.
@@ -46,10 +48,14 @@ public enum Launcher {
 }
 
 /// A way of starting the program that cannot work: a usage error.
-public struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What is wrong, and the cure.
-  public let message: String
+  package let message: String
 
   /// The whole message.
-  public var description: String { message }
+  package var description: String { message }
+}
+
+extension LaunchError: ExitStatusError {
+  package var exitStatus: ExitStatus { .usage }
 }

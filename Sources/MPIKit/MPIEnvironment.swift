@@ -3,23 +3,23 @@ import Foundation
 import Synchronization
 
 /// How freely threads may call MPI (MPI 3.1, section 12.4.3).
-public enum MPIThreadLevel: Int32, Sendable, Comparable {
+package enum MPIThreadLevel: Int32, Sendable, Comparable {
   case single
   case funneled
   case serialized
   case multiple
 
   /// Whether `left` allows less than `right`.
-  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// The MPI library after it was started, from which all communicators come.
-public struct MPIEnvironment: Sendable {
+package struct MPIEnvironment: Sendable {
   /// What the library grants, which may be less than what was asked for.
-  public let threadLevel: MPIThreadLevel
+  package let threadLevel: MPIThreadLevel
 
   /// All ranks of the job.
-  public let world: Communicator
+  package let world: Communicator
 
   /// The seconds that a process waits for the launcher to end it.
   static let abortPatience = 5.0
@@ -38,7 +38,7 @@ public struct MPIEnvironment: Sendable {
   ///   - level: The thread level to ask for.
   ///   - variables: The environment variables by which ``LaunchTuning`` judges.
   ///   - node: The cores by which it judges; a control group's limit is not known to the default.
-  public static func initialize(
+  package static func initialize(
     requesting level: MPIThreadLevel = .multiple,
     variables: [String: String] = ProcessInfo.processInfo.environment,
     node: NodeProcessors = .countedByTheSystem()
@@ -74,7 +74,7 @@ public struct MPIEnvironment: Sendable {
   /// Every rank must call it, and only when all of them succeeded: it waits for the others, so
   /// after a failure it may wait for ever, and a rank that is inside a collective while another one
   /// is in here never comes back. After a failure call ``abort(code:)``.
-  public func finalize() throws(MPIError) {
+  package func finalize() throws(MPIError) {
     if !Self.isFinalized { try mpiCheck("MPI_Finalize", MPI_Finalize()) }
   }
 
@@ -84,7 +84,7 @@ public struct MPIEnvironment: Sendable {
   /// MPI does not run, only this process ends. Buffered output is not flushed. The call itself waits
   /// for the launcher, which may be stopped or gone, so the process ends by itself after
   /// ``abortPatience``.
-  public static func abort(code: Int32) -> Never {
+  package static func abort(code: Int32) -> Never {
     Thread.detachNewThread {
       Thread.sleep(forTimeInterval: abortPatience)
       _exit(code)
@@ -97,10 +97,10 @@ public struct MPIEnvironment: Sendable {
   }
 
   /// Whether MPI was started in this process.
-  public static var isInitialized: Bool { isSet("MPI_Initialized") { MPI_Initialized($0) } }
+  package static var isInitialized: Bool { isSet("MPI_Initialized") { MPI_Initialized($0) } }
 
   /// Whether MPI was ended in this process.
-  public static var isFinalized: Bool { isSet("MPI_Finalized") { MPI_Finalized($0) } }
+  package static var isFinalized: Bool { isSet("MPI_Finalized") { MPI_Finalized($0) } }
 
   /// Asks one of the two functions that answer at any time (MPI 3.1, section 8.7).
   ///

@@ -4,21 +4,21 @@ import CMPI
 ///
 /// MPI does not say whether communication is still possible after an error. The only safe reply is
 /// to report it and call ``MPIEnvironment/abort(code:)``.
-public struct MPIError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct MPIError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The value that the function returned; its meaning belongs to the MPI library.
-  public let code: Int32
+  package let code: Int32
 
   /// The standard's class of `code`, for example `MPI_ERR_TRUNCATE`.
-  public let errorClass: Int32
+  package let errorClass: Int32
 
   /// The library's words for `code`.
-  public let text: String
+  package let text: String
 
   /// The C function that failed.
-  public let function: String
+  package let function: String
 
   /// The whole message.
-  public var description: String {
+  package var description: String {
     "\(function) failed: \(text) (code \(code), class \(errorClass))"
   }
 

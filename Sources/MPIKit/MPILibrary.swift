@@ -1,12 +1,12 @@
 import CMPI
 
 /// What is known of the MPI library of this process, whether it was started or not.
-public enum MPILibrary {
+package enum MPILibrary {
   /// The name and version, such as `Open MPI v4.1.4` (`MPI_Get_library_version`, MPI 3.1,
   /// section 8.1.1).
   ///
   /// - Throws: ``MPIError``.
-  public static func version() throws(MPIError) -> String {
+  package static func version() throws(MPIError) -> String {
     var bytes = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1)
     var length: Int32 = 0
     try mpiCheck("MPI_Get_library_version", MPI_Get_library_version(&bytes, &length))
@@ -17,5 +17,5 @@ public enum MPILibrary {
 
   /// Whether the kernel lets ranks of a node read each other's memory, so that a large message is
   /// copied once (`process_vm_readv`).
-  public static var canCopyOnce: Bool { cmpi_can_read_process_memory() != 0 }
+  package static var canCopyOnce: Bool { cmpi_can_read_process_memory() != 0 }
 }

@@ -1,20 +1,20 @@
 /// Which ranks of a communicator share a node.
-public struct NodeLayout: Sendable {
+package struct NodeLayout: Sendable {
   /// The ranks on this rank's node, in the order of the whole communicator.
-  public let node: Communicator
+  package let node: Communicator
 
   /// For each rank of the whole communicator, the index of its node; nodes are numbered by their
   /// lowest rank.
-  public let nodeOfRank: [Int]
+  package let nodeOfRank: [Int]
 
   /// How many nodes there are.
-  public var nodeCount: Int { (nodeOfRank.max() ?? 0) + 1 }
+  package var nodeCount: Int { (nodeOfRank.max() ?? 0) + 1 }
 
   /// Whether each node holds an equal run of consecutive ranks whose length is a power of two.
   ///
   /// Then each node is a whole subtree of the binary tree over all ranks, so a sum may be taken
   /// inside the nodes first. One node alone is a whole tree whatever its size.
-  public var isNested: Bool {
+  package var isNested: Bool {
     guard nodeCount > 1 else { return true }
     let length = node.size
     guard length.nonzeroBitCount == 1, nodeOfRank.count == nodeCount * length else { return false }
@@ -27,7 +27,7 @@ public struct NodeLayout: Sendable {
   ///
   /// - Parameter ranksPerNode: Pretend that a node holds so many consecutive ranks, for tests on
   ///   one machine; nil asks MPI.
-  public init(of whole: Communicator, ranksPerNode: Int? = nil) throws(MPIError) {
+  package init(of whole: Communicator, ranksPerNode: Int? = nil) throws(MPIError) {
     if let ranksPerNode {
       node = try whole.split(color: whole.rank / ranksPerNode, key: whole.rank)
     } else {

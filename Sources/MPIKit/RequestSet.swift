@@ -5,18 +5,18 @@ import Glibc
 ///
 /// The set is empty again after ``wait()`` or a ``test()`` that returned true, and may be used for
 /// the next operations without allocating. It must not be dropped while operations are under way.
-public final class RequestSet {
-  /// How long a napping rank sleeps between two looks, in microseconds.
+package final class RequestSet {
+  /// How long a yieldingWhenIdle rank sleeps between two looks, in microseconds.
   private static let napMicroseconds: UInt32 = 100
 
-  private let isNapping: Bool
+  private let yieldsWhenIdle: Bool
   private var pending: [MPI_Request?] = []
 
   /// Makes an empty set.
   ///
-  /// - Parameter isNapping: Whether ``wait()`` sleeps between looks instead of polling.
-  public init(isNapping: Bool = false) {
-    self.isNapping = isNapping
+  /// - Parameter yieldsWhenIdle: Whether ``wait()`` sleeps between looks instead of polling.
+  package init(yieldsWhenIdle: Bool = false) {
+    self.yieldsWhenIdle = yieldsWhenIdle
   }
 
   func add(_ request: MPI_Request?) {
@@ -24,8 +24,8 @@ public final class RequestSet {
   }
 
   /// Blocks until every operation of the set is done (`MPI_Wait`, MPI 3.1, section 3.7.3).
-  public func wait() throws(MPIError) {
-    while isNapping {
+  package func wait() throws(MPIError) {
+    while yieldsWhenIdle {
       if try test() { return }
       // An early wake-up by a signal only means one look more.
       usleep(Self.napMicroseconds)
@@ -39,7 +39,7 @@ public final class RequestSet {
   /// Returns whether every operation of the set is done; never blocks.
   ///
   /// Each call also moves the operations on (`MPI_Test`, MPI 3.1, section 3.7.3).
-  public func test() throws(MPIError) -> Bool {
+  package func test() throws(MPIError) -> Bool {
     var isDone = true
     for index in pending.indices {
       var flag: Int32 = 0
@@ -53,7 +53,7 @@ public final class RequestSet {
   /// Gives up receives that nobody will ever send to, and waits until the library has let them go.
   ///
   /// Only for receives (`MPI_Cancel`, MPI 3.1, section 3.8.4): a send could be half way through.
-  public func cancel() throws(MPIError) {
+  package func cancel() throws(MPIError) {
     for index in pending.indices where pending[index] != cmpi_request_null() {
       try mpiCheck("MPI_Cancel", MPI_Cancel(&pending[index]))
     }

@@ -6,12 +6,12 @@ import Glibc
 /// A rank may write any part. What it wrote is seen by the others after all of them have called
 /// ``synchronize()``; between two such calls no byte may be written by one rank and touched by
 /// another.
-public final class SharedMemoryWindow: @unchecked Sendable {
+package final class SharedMemoryWindow: @unchecked Sendable {
   /// The part of each rank of the node, in rank order, each at the start of a page.
-  public let parts: [UnsafeMutableRawPointer]
+  package let parts: [UnsafeMutableRawPointer]
 
   /// The length of each part, rounded up to whole pages.
-  public let bytesPerRank: Int
+  package let bytesPerRank: Int
 
   private let communicator: Communicator
   private let handle: MPI_Win
@@ -29,7 +29,7 @@ public final class SharedMemoryWindow: @unchecked Sendable {
   ///   - node: A communicator whose ranks are all on this node, for instance
   ///     ``Communicator/splitByNode()``.
   ///   - freeBytes: What is free in ``backingDirectory``, as this rank sees it.
-  public static func allocate(
+  package static func allocate(
     bytesPerRank: Int, on node: Communicator, freeBytes: Int
   ) throws(MPIError) -> SharedMemoryWindow? {
     let bytes = max(1, (bytesPerRank + pageBytes - 1) / pageBytes) * pageBytes
@@ -84,7 +84,7 @@ public final class SharedMemoryWindow: @unchecked Sendable {
   ///
   /// Collective over the node; blocks until every rank has come (`MPI_Win_sync` around a barrier,
   /// MPI 3.1, example 11.21).
-  public func synchronize() throws(MPIError) {
+  package func synchronize() throws(MPIError) {
     try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
     try communicator.barrier()
     try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
@@ -94,14 +94,14 @@ public final class SharedMemoryWindow: @unchecked Sendable {
   ///
   /// Collective over the node (`MPI_Win_free`, MPI 3.1, section 11.2.5). A window that is never
   /// freed lives until the process ends and leaves no file behind.
-  public func free() throws(MPIError) {
+  package func free() throws(MPIError) {
     var handle: MPI_Win? = handle
     try mpiCheck("MPI_Win_unlock_all", MPI_Win_unlock_all(self.handle))
     try mpiCheck("MPI_Win_free", MPI_Win_free(&handle))
   }
 
   /// Where Open MPI keeps the file behind a window.
-  public static var backingDirectory: String {
+  package static var backingDirectory: String {
     guard let value = getenv("OMPI_MCA_osc_sm_backing_directory") else { return "/dev/shm" }
     return String(cString: value)
   }

@@ -1,7 +1,7 @@
 import TensorCore
 
 /// How a parameter is set before training.
-public enum Initializer: Sendable, Equatable {
+package enum Initializer: Sendable, Equatable {
   /// Every element is the same.
   case constant(Float)
   /// Uniform on -bound ..< bound.
@@ -9,33 +9,33 @@ public enum Initializer: Sendable, Equatable {
 }
 
 /// A named parameter and its place in the flat buffers.
-public struct ParameterDescription: Sendable, Equatable {
+package struct ParameterDescription: Sendable, Equatable {
   /// The name in weights files, checkpoints and exports.
-  public let name: String
+  package let name: String
   /// The shape as it is stored: [out, in] for a matrix, [width] for a vector.
-  public let shape: [Int]
+  package let shape: [Int]
   /// The first element in the flat buffers.
-  public let offset: Int
+  package let offset: Int
   /// Where the values come from.
-  public let initializer: Initializer
+  package let initializer: Initializer
   /// Whether weight decay applies: to matrices, not to biases and LayerNorm parameters.
-  public let isDecayed: Bool
+  package let isDecayed: Bool
 
   /// The number of elements.
-  public var count: Int { shape.reduce(1, *) }
+  package var count: Int { shape.reduce(1, *) }
 
   /// The elements in the flat buffers.
-  public var range: Range<Int> { offset..<offset + count }
+  package var range: Range<Int> { offset..<offset + count }
 
   /// The rows of the tensor; a vector has one.
-  public var rows: Int { shape.count == 1 ? 1 : shape[0] }
+  package var rows: Int { shape.count == 1 ? 1 : shape[0] }
 
   /// The columns of the tensor.
-  public var columns: Int { shape[shape.count - 1] }
+  package var columns: Int { shape[shape.count - 1] }
 }
 
 /// A handle by which a layer finds its parameter.
-public struct ParameterID: BitwiseCopyable, Sendable {
+package struct ParameterID: BitwiseCopyable, Sendable {
   let index: Int
 }
 
@@ -43,22 +43,22 @@ public struct ParameterID: BitwiseCopyable, Sendable {
 ///
 /// Every parameter begins at a multiple of ``alignment`` elements; the elements between two
 /// parameters are always zero.
-public struct ParameterLayout: Sendable {
+package struct ParameterLayout: Sendable {
   /// The distance that parameters keep to whole cache lines, in elements.
-  public static let alignment = FloatBuffer.alignment / MemoryLayout<Float>.stride
+  package static let alignment = FloatBuffer.alignment / MemoryLayout<Float>.stride
 
   /// The parameters in the order of their declaration, which is the order in the flat buffers.
-  public private(set) var parameters: [ParameterDescription] = []
+  package private(set) var parameters: [ParameterDescription] = []
   /// The length of the flat buffers.
-  public private(set) var count = 0
+  package private(set) var count = 0
 
   /// An empty list.
-  public init() {}
+  package init() {}
 
   /// Declares one parameter.
   ///
   /// - Precondition: the name is new, and the shape has one or two positive dimensions.
-  public mutating func declare(
+  package mutating func declare(
     _ name: String, shape: [Int], initializer: Initializer, isDecayed: Bool
   ) -> ParameterID {
     precondition((1...2).contains(shape.count) && shape.allSatisfy { $0 > 0 }, "shape \(shape)")

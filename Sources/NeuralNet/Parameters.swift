@@ -5,20 +5,20 @@ import TensorCore
 ///
 /// Values are shared; gradients may be collected in several buffers in turn, one for each
 /// micro-batch.
-public final class Parameters {
+package final class Parameters {
   /// The names, shapes and places of all parameters.
-  public let layout: ParameterLayout
+  package let layout: ParameterLayout
   /// The values of all parameters.
-  public let values: FloatBuffer
+  package let values: FloatBuffer
   private let slots: UnsafeMutablePointer<GradientSlot>
 
   /// Parameters with values of zero; see ``initialize(seed:)``.
-  public convenience init(layout: ParameterLayout) {
+  package convenience init(layout: ParameterLayout) {
     self.init(layout: layout, values: FloatBuffer(count: layout.count))
   }
 
   /// Parameters whose values stand in a given buffer.
-  public init(layout: ParameterLayout, values: FloatBuffer) {
+  package init(layout: ParameterLayout, values: FloatBuffer) {
     precondition(
       values.count == layout.count, "\(values.count) values for \(layout.count) parameters")
     self.layout = layout
@@ -32,7 +32,7 @@ public final class Parameters {
   }
 
   /// Draws the values from a seed; every parameter has a stream of its own, named after it.
-  public func initialize(seed: UInt64) {
+  package func initialize(seed: UInt64) {
     for parameter in layout.parameters {
       let values = UnsafeMutableBufferPointer(rebasing: values.elements[parameter.range])
       switch parameter.initializer {
@@ -46,7 +46,7 @@ public final class Parameters {
   }
 
   /// Directs all gradients to `buffer` and marks them as unwritten.
-  public func beginGradients(in buffer: UnsafeMutablePointer<Float>) {
+  package func beginGradients(in buffer: UnsafeMutablePointer<Float>) {
     for (index, parameter) in layout.parameters.enumerated() {
       slots[index] = GradientSlot(pointer: buffer + parameter.offset)
     }
@@ -56,7 +56,7 @@ public final class Parameters {
   ///
   /// The buffer may hold anything there: what other ranks have left, or an overflow of the step
   /// before.
-  public func finishGradients() {
+  package func finishGradients() {
     for (index, parameter) in layout.parameters.enumerated() {
       guard let gradient = slots[index].pointer else { continue }
       if !slots[index].isWritten { gradient.update(repeating: 0, count: parameter.count) }
@@ -66,12 +66,12 @@ public final class Parameters {
   }
 
   /// A parameter as a variable of the computation.
-  public subscript(id: ParameterID) -> Variable {
+  package subscript(id: ParameterID) -> Variable {
     Variable(tensor(of: layout.parameters[id.index]), slot: slots + id.index)
   }
 
   /// The values of one parameter.
-  public func tensor(of parameter: ParameterDescription) -> Tensor {
+  package func tensor(of parameter: ParameterDescription) -> Tensor {
     Tensor(values.pointer + parameter.offset, rows: parameter.rows, columns: parameter.columns)
   }
 }

@@ -2,18 +2,18 @@ import Autograd
 import TensorCore
 
 /// What every layer needs to know about the pass it takes part in.
-public struct Pass {
+package struct Pass {
   /// Where operations are computed and recorded.
-  public let tape: Tape
+  package let tape: Tape
   /// The parameters of the model.
-  public let parameters: Parameters
+  package let parameters: Parameters
   /// Which rows belong to which dialogue.
-  public let dialogues: RowGroups
+  package let dialogues: RowGroups
   /// The dropout of this step; nil where nothing is dropped.
-  public let randomness: Dropout.Randomness?
+  package let randomness: Dropout.Randomness?
 
   /// One pass over the dialogues of a micro-batch.
-  public init(
+  package init(
     tape: Tape, parameters: Parameters, dialogues: RowGroups, randomness: Dropout.Randomness?
   ) {
     self.tape = tape
@@ -23,7 +23,7 @@ public struct Pass {
   }
 
   /// Drops elements of `x` with the masks of a named place.
-  public func dropout(_ x: Variable, _ layer: Dropout) -> Variable {
+  package func dropout(_ x: Variable, _ layer: Dropout) -> Variable {
     tape.dropout(x, layer: layer, dialogues: dialogues, randomness: randomness)
   }
 }

@@ -10,34 +10,34 @@ import TensorCore
 /// p <- p - rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + epsilon)
 /// ```
 /// with g the clipped gradient and t counted from 1: the order of operations is PyTorch's.
-public final class AdamW {
+package final class AdamW {
   /// The settings that do not change during a run.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// The decoupled weight decay of decayed segments.
-    public var weightDecay = 0.01
+    package var weightDecay = 0.01
     /// The decay of the first and of the second moment.
-    public var betas = (first: 0.9, second: 0.999)
+    package var betas = (first: 0.9, second: 0.999)
     /// Added to the denominator.
-    public var epsilon = 1e-8
+    package var epsilon = 1e-8
 
     /// PyTorch's and the paper's values.
-    public init() {}
+    package init() {}
   }
 
   /// Neighbouring elements that are updated alike.
-  public struct Segment: Sendable {
+  package struct Segment: Sendable {
     /// The elements in the flat buffers.
-    public let range: Range<Int>
+    package let range: Range<Int>
     /// Whether weight decay applies.
-    public let isDecayed: Bool
+    package let isDecayed: Bool
     /// The learning rate before the schedule.
-    public let learningRate: Double
+    package let learningRate: Double
 
     /// - Parameters:
     ///   - range: the elements in the flat buffers.
     ///   - isDecayed: whether weight decay applies.
     ///   - learningRate: the learning rate before the schedule.
-    public init(range: Range<Int>, isDecayed: Bool, learningRate: Double) {
+    package init(range: Range<Int>, isDecayed: Bool, learningRate: Double) {
       self.range = range
       self.isDecayed = isDecayed
       self.learningRate = learningRate
@@ -45,18 +45,18 @@ public final class AdamW {
   }
 
   /// The elements of the flat buffers that this optimizer updates.
-  public let slice: Range<Int>
+  package let slice: Range<Int>
   /// The running mean of gradients, of the slice.
-  public let firstMoment: FloatBuffer
+  package let firstMoment: FloatBuffer
   /// The running mean of squared gradients, of the slice.
-  public let secondMoment: FloatBuffer
+  package let secondMoment: FloatBuffer
   /// The number of updates so far.
-  public var updateCount = 0
+  package var updateCount = 0
   private let options: Options
   private let segments: [Segment]
 
   /// What the last update has found changed since the one before; nil where nothing was.
-  public private(set) var damage: Damage?
+  package private(set) var damage: Damage?
   /// The sums of each segment as the last update has left it; empty before the first.
   private var sums: [BitSums] = []
   private let tally = Mutex((read: BitSums(), written: BitSums()))
@@ -68,7 +68,7 @@ public final class AdamW {
   ///   - segments: which elements are updated, and how.
   ///   - slice: the elements that are this optimizer's business; all, or those of a rank that shares
   ///     the work with others.
-  public init(options: Options, segments: [Segment], slice: Range<Int>) {
+  package init(options: Options, segments: [Segment], slice: Range<Int>) {
     self.options = options
     self.segments = segments.compactMap { segment in
       let range = segment.range.clamped(to: slice)
@@ -94,7 +94,7 @@ public final class AdamW {
   ///   - gradientScale: the factor of clipping.
   ///   - rateFactor: the factor of the schedule.
   ///   - workers: elements are divided between them.
-  public func update(
+  package func update(
     _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     gradientScale: Double, rateFactor: Double, workers: Workers
   ) {
@@ -130,14 +130,14 @@ public final class AdamW {
   }
 
   /// A change of a segment that no update has made.
-  public struct Damage: Sendable, Equatable {
+  package struct Damage: Sendable, Equatable {
     /// What was changed.
-    public enum Tensor: Sendable { case parameter, firstMoment, secondMoment }
+    package enum Tensor: Sendable { case parameter, firstMoment, secondMoment }
 
     /// The first element of the segment, in the flat buffers.
-    public let element: Int
+    package let element: Int
     /// What was changed.
-    public let tensor: Tensor
+    package let tensor: Tensor
   }
 }
 

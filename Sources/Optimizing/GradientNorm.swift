@@ -5,17 +5,17 @@ import TensorCore
 /// Squares are added as `Double` over fixed blocks, and the blocks in a fixed binary tree, so the
 /// bits of the norm depend neither on threads nor on how the buffer is divided between ranks, as
 /// long as every share is whole blocks.
-public enum GradientNorm {
+package enum GradientNorm {
   /// The number of elements in a block.
-  public static let blockElements = 4096
+  package static let blockElements = 4096
 
   /// The number of blocks of a buffer; the last may be shorter.
-  public static func blockCount(of count: Int) -> Int {
+  package static func blockCount(of count: Int) -> Int {
     (count + blockElements - 1) / blockElements
   }
 
   /// The blocks of a run of elements that begins with a block and ends with one, or with the buffer.
-  public static func blocks(of elements: Range<Int>) -> Range<Int> {
+  package static func blocks(of elements: Range<Int>) -> Range<Int> {
     precondition(elements.lowerBound.isMultiple(of: blockElements), "\(elements) cuts a block")
     return elements.lowerBound / blockElements..<blockCount(of: elements.upperBound)
   }
@@ -26,7 +26,7 @@ public enum GradientNorm {
   ///   - gradient: the flat buffer.
   ///   - squares: one number for each block.
   ///   - workers: blocks are divided between them.
-  public static func sumSquares(
+  package static func sumSquares(
     _ gradient: UnsafeMutableBufferPointer<Float>,
     into squares: UnsafeMutableBufferPointer<Double>, workers: Workers
   ) {
@@ -59,20 +59,20 @@ public enum GradientNorm {
   }
 
   /// The norm from the sums of all blocks, which it overwrites.
-  public static func combine(_ squares: UnsafeMutableBufferPointer<Double>) -> Double {
+  package static func combine(_ squares: UnsafeMutableBufferPointer<Double>) -> Double {
     FixedTree.sum(squares).squareRoot()
   }
 
   /// `min(1, limit / (norm + 1e-6))`, the factor that brings the norm down to the limit.
-  public static func clipFactor(norm: Double, limit: Double) -> Double {
+  package static func clipFactor(norm: Double, limit: Double) -> Double {
     min(1, limit / (norm + 1e-6))
   }
 }
 
 /// A sum in a binary tree over neighbours, whose shape depends on the number of terms alone.
-public enum FixedTree {
+package enum FixedTree {
   /// The sum of all terms, `((0 + 1) + (2 + 3)) + ...`; the terms are overwritten.
-  public static func sum(_ terms: UnsafeMutableBufferPointer<Double>) -> Double {
+  package static func sum(_ terms: UnsafeMutableBufferPointer<Double>) -> Double {
     var count = terms.count
     guard count > 0 else { return 0 }
     while count > 1 {

@@ -1,28 +1,53 @@
-/// Linear warm-up, then linear decay to zero at the end of training.
-public struct LearningRateSchedule: Sendable {
+import Foundation
+
+/// Linear warm-up, then one of several courses to the end of training.
+package struct LearningRateSchedule: Sendable {
+  /// The factor of the learning rate after the warm-up.
+  package enum Decay: Sendable, Equatable {
+    /// A straight line to zero at the last step.
+    case linear
+    /// 1 to the end.
+    case constant
+    /// Half a cosine wave to zero at the last step (Loshchilov and Hutter 2017, without restarts).
+    case cosine
+  }
+
   private let warmupSteps: Int
+  private let decay: Decay
   /// T, the number of training steps.
-  public let totalSteps: Int
+  package let totalSteps: Int
 
   /// - Parameters:
   ///   - warmupSteps: W, not shortened where training is shorter.
   ///   - totalSteps: T, the number of training steps.
-  public init(warmupSteps: Int, totalSteps: Int) {
+  ///   - decay: the factor after the warm-up.
+  package init(warmupSteps: Int, totalSteps: Int, decay: Decay = .linear) {
     precondition(warmupSteps >= 0 && totalSteps >= 0, "step counts are not negative")
     self.warmupSteps = warmupSteps
     self.totalSteps = totalSteps
+    self.decay = decay
   }
 
   /// The factor of the learning rate at a step, from 0 to 1.
   ///
   /// ```
-  /// (s + 1) / W            for s < W
-  /// (T - s) / (T - W)      afterwards, and 0 from s = T on
+  /// (s + 1) / W                                 for s < W
+  /// (T - s) / (T - W)                           linear
+  /// 1                                           constant
+  /// (1 + cos(pi (s - W) / (T - W))) / 2         cosine
   /// ```
+  /// and 0 from s = T on.
+  ///
   /// - Parameter step: s, from 0.
-  public func factor(step: Int) -> Double {
+  package func factor(step: Int) -> Double {
     if step < warmupSteps { return Double(step + 1) / Double(warmupSteps) }
-    guard totalSteps > warmupSteps else { return 0 }
-    return Double(max(totalSteps - step, 0)) / Double(totalSteps - warmupSteps)
+    guard step < totalSteps else { return 0 }
+    switch decay {
+    case .linear: return Double(totalSteps - step) / Double(totalSteps - warmupSteps)
+    case .constant: return 1
+    case .cosine:
+      let share = Double(step - warmupSteps) / Double(totalSteps - warmupSteps)
+      return (1 + cos(.pi * share)) / 2
+    }
   }
 }

@@ -4,18 +4,18 @@ import Dispatch
 ///
 /// Work is always divided over outputs in chunks of a fixed size, never in one part a thread, so a
 /// result does not depend on the number of threads.
-public struct Workers: Sendable {
+package struct Workers: Sendable {
   /// The number of threads, the calling one included.
-  public let count: Int
+  package let count: Int
 
   /// A group of `count` threads.
-  public init(count: Int) {
+  package init(count: Int) {
     precondition(count >= 1, "a rank computes with at least one thread")
     self.count = count
   }
 
   /// The calling thread alone.
-  public static let single = Workers(count: 1)
+  package static let single = Workers(count: 1)
 
   /// Calls `body` for consecutive ranges that cover `0 ..< count`.
   ///
@@ -24,7 +24,7 @@ public struct Workers: Sendable {
   ///   - size: the number of items in each range but the last; below two such ranges everything
   ///     runs on the calling thread.
   ///   - body: must write only what belongs to its range.
-  public func forEachChunk(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
+  package func forEachChunk(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
     guard self.count > 1, count >= 2 * size else {
       body(0..<count)
       return
@@ -39,7 +39,7 @@ public struct Workers: Sendable {
   }
 
   /// Runs two independent pieces of work, at the same time where there are two threads.
-  public func both(_ first: () -> Void, _ second: () -> Void) {
+  package func both(_ first: () -> Void, _ second: () -> Void) {
     guard count > 1 else {
       first()
       second()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import JobControl
 import Training
 
 /// The program: its subcommands and what it does without one.

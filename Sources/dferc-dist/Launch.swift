@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import JobControl
 import Training
 
 /// What the launcher's environment says about this process, before MPI is started.
@@ -32,8 +33,8 @@ struct Launch {
     // A command that chose its exit code has said why, and its ranks have left MPI together.
     if let code = error as? ExitCode { exit(code.rawValue) }
     let code = root.exitCode(for: error)
-    guard code != .failure else { Departure.leave(error, rank: rank) }
-    guard rank == 0 else { Departure.leaveSilently(code: code.rawValue) }
+    guard code != .failure else { ErrorExit.terminate(error, rank: rank) }
+    guard rank == 0 else { ErrorExit.terminateSilently(code: code.rawValue) }
     root.exit(withError: error)
   }
 }

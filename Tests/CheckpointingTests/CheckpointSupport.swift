@@ -3,8 +3,8 @@ import TensorCore
 @testable import Checkpointing
 
 /// A small checkpoint with every type of tensor; the seed changes all its numbers.
-func sampleDraft(seed: Int = 0) -> CheckpointDraft {
-  var draft = CheckpointDraft()
+func sampleDraft(seed: Int = 0) -> CheckpointContents {
+  var draft = CheckpointContents()
   let weights = (0..<12).map { Float($0 + seed) / 7 - 0.5 }
   draft.add("classifier.weight", weights, shape: [3, 4])
   draft.add("classifier.bias", [Float](repeating: Float(seed), count: 3), shape: [3])
@@ -18,7 +18,7 @@ func sampleDraft(seed: Int = 0) -> CheckpointDraft {
 }
 
 /// The frame of a draft as it stands in a file.
-func frame(of draft: CheckpointDraft, level: Int = 3) throws -> [UInt8] {
+func frame(of draft: CheckpointContents, level: Int = 3) throws -> [UInt8] {
   var bytes: [UInt8] = []
   try draft.write(level: level, path: "draft") { bytes.append(contentsOf: $0) }
   return bytes

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TensorCore
 import TestSupport
@@ -32,7 +33,7 @@ struct CheckpointTests {
     file.add("a", [1, 2] as [Float], shape: [2])
     let sound = try frame(
       of: {
-        var draft = CheckpointDraft()
+        var draft = CheckpointContents()
         draft.add("a", [1, 2] as [Float], shape: [2])
         return draft
       }())
@@ -69,7 +70,7 @@ struct CheckpointTests {
   func hash() throws {
     try withTemporaryFolder { folder in
       // The SHA-256 of the bytes 1 0 0 0 0 0 0 0 0 0 128 63, from `sha256sum`.
-      var draft = CheckpointDraft()
+      var draft = CheckpointContents()
       draft.add("b", [1] as [Float], shape: [1])
       draft.add("c", [1] as [Int64], shape: [1])
       let checkpoint = try Self.read(frame(of: draft), in: folder)

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TensorCore
 import TestSupport
@@ -49,7 +50,7 @@ struct DamagedCheckpointTests {
   private func remove(_ tensor: String, ofStep step: Int) throws {
     let store = CheckpointStore(folder: small.folder.path("run"), keepLast: 100)
     let checkpoint = try Checkpoint(path: store.path(ofStep: step))
-    var draft = CheckpointDraft()
+    var draft = CheckpointContents()
     draft.metadata = checkpoint.metadata.filter {
       !CheckpointFormat.reservedKeys.contains($0.key)
     }

@@ -1,11 +1,16 @@
 import Checkpointing
+import Configuration
 import DataParallel
 import DialogueData
+import Files
+import Foundation
 import Glibc
+import JobControl
+import RunRecords
 import TensorCore
 import Testing
 
-@testable import Training
+@testable import dferc_dist
 
 @Suite("Commands: exit codes")
 struct ExitStatusTests {
@@ -35,8 +40,7 @@ struct ExitStatusTests {
     (FileError(path: "p", operation: "open", code: EACCES), 74),
     (FileError(path: "p", operation: "open", code: ENOENT, isOutput: true), 74),
     (checkpoint(.storage), 74),
-    (training(.folderInUse), 74),
-    (training(.stopped), 75),
+    (RunFolderError(place: "p", reason: "r", cure: "C."), 74),
     (training(.disagreement), 76),
     (ConfigurationError(place: nil, key: nil, reason: "r", cure: "C."), 78),
     (training(.notFinite), 79),
@@ -46,26 +50,41 @@ struct ExitStatusTests {
 
   @Test("Every error has the documented exit code")
   func codes() {
-    for (error, code) in Self.table { #expect(ExitStatus(error).rawValue == code, "\(error)") }
+    for (error, code) in Self.table {
+      #expect(Files.ExitStatus(error).rawValue == code, "\(error)")
+    }
   }
 
-  @Test("Every documented exit code is reached")
-  func coverage() {
-    let reached = Set(Self.table.map(\.1)).union([0])
-    #expect(reached == Set(ExitStatus.allCases.map(\.rawValue)))
+  @Test("Every exit code is reached, and told by the README and by --help")
+  func documentation() throws {
+    // Code 75 is no error: a run that was stopped returns it.
+    let reached = Set(Self.table.map(\.1)).union([0, 75])
+    let codes = Set(Files.ExitStatus.allCases.map(\.rawValue))
+    #expect(reached == codes)
+    let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let readme = try String(
+      contentsOf: package.appendingPathComponent("README.md"), encoding: .utf8)
+    let rows = readme.split(separator: "\n").filter { $0.hasPrefix("|") }
+    let help = DFERCDist.helpMessage(columns: 1000)
+    let list = try #require(help.split(separator: "Exit codes:").last)
+    for code in codes {
+      #expect(rows.contains { $0.contains("| \(code) |") }, "README, \(code)")
+      #expect(list.contains(" \(code) "), "--help, \(code)")
+    }
   }
 
   @Test("A message is one line, and ranks other than 0 say their number")
   func messages() {
     let error = TrainingError(kind: .usage, place: "--x", reason: "a\nb", cure: "C.")
-    #expect(ExitStatus.message(for: error) == "dferc-dist: --x: a b. C.")
-    #expect(ExitStatus.message(for: error, rank: 3) == "dferc-dist (rank 3): --x: a b. C.")
+    #expect(ErrorMessage.line(for: error) == "dferc-dist: --x: a b. C.")
+    #expect(ErrorMessage.line(for: error, rank: 3) == "dferc-dist (rank 3): --x: a b. C.")
   }
 
   @Test("What nobody foresaw is called a bug")
   func bug() {
     #expect(
-      ExitStatus.message(for: Unforeseen())
+      ErrorMessage.line(for: Unforeseen())
         == "dferc-dist: this is a bug in dferc-dist: Unforeseen(). "
         + "Please report it with the command line and log.txt.")
   }

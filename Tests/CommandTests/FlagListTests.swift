@@ -56,9 +56,9 @@ struct FlagListTests {
     }
     let command = try #require(
       try DFERCDist.parseAsRoot(["train", "--inject-fault", "stop@save"]) as? TrainCommand)
-    #expect(command.request.faults.count == 1)
+    #expect(command.injectFault.count == 1)
     let without = try #require(try DFERCDist.parseAsRoot(["train"]) as? TrainCommand)
-    #expect(without.request.faults == [])
+    #expect(without.injectFault == [])
   }
 
   @Test("The list above names every command")

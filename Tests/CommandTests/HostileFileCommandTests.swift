@@ -1,4 +1,5 @@
 import Checkpointing
+import Files
 import Foundation
 import TensorCore
 import TestSupport
@@ -99,7 +100,7 @@ struct HostileFileCommandTests {
     _ metadata: [String: String] = [:], counts: Int64? = nil
   ) throws -> String {
     let source = try Checkpoint(path: checkpoint)
-    var draft = CheckpointDraft()
+    var draft = CheckpointContents()
     draft.metadata = source.metadata.filter { !["format", "version", "sha256"].contains($0.key) }
       .merging(metadata) { $1 }
     for entry in source.tensors.header.entries.values {

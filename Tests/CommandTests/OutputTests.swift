@@ -1,9 +1,9 @@
+import Files
 import Foundation
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 /// Outputs that cannot be written, and what an error leaves behind.
 @Suite("Commands: outputs and errors")

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Configuration
 import Testing
+import Training
 
-@testable import Training
 @testable import dferc_dist
 
 @Suite("Commands: parsing")
@@ -15,9 +16,11 @@ struct ParsingTests {
   @Test("Without a command it trains with the defaults")
   func bare() throws {
     let command: TrainCommand = try parse()
-    #expect(command.request == TrainRequest())
+    #expect(command.request == RunRequest())
+    #expect(command.configuration.config == nil && command.configuration.data == nil)
+    #expect(command.configuration.overrides.set.isEmpty && command.threading.threads == nil)
     let withThreads: TrainCommand = try parse("--threads", "2")
-    #expect(withThreads.request == TrainRequest(threads: 2))
+    #expect(withThreads.threading.threads == 2)
   }
 
   @Test("train takes its flags, --set more than once and in order")
@@ -31,9 +34,10 @@ struct ParsingTests {
     }
     #expect(
       command.request
-        == TrainRequest(
-          configuration: .init(file: "a.yaml", data: "d", overrides: overrides), output: "o",
-          resume: .auto, isFastDevelopmentRun: true, logsSamples: true, threads: 3))
+        == RunRequest(output: "o", resume: .auto, isFastDevelopmentRun: true, logsSamples: true))
+    #expect(command.configuration.config == "a.yaml" && command.configuration.data == "d")
+    #expect(command.configuration.overrides.set == overrides)
+    #expect(command.threading.threads == 3)
   }
 
   @Test("--resume is none, auto or a file")
@@ -47,12 +51,11 @@ struct ParsingTests {
   @Test("evaluate and predict score the test split by default")
   func scoring() throws {
     let evaluate: EvaluateCommand = try parse("evaluate", "--checkpoint", "c", "--data", "d")
-    #expect(evaluate.request == EvaluateRequest(checkpoint: "c", data: "d"))
+    #expect(evaluate.scoring.checkpoint == "c" && evaluate.scoring.data == "d")
+    #expect(evaluate.scoring.split == .test && !evaluate.json)
     let predict: PredictCommand = try parse(
       "predict", "--checkpoint", "c", "--data", "d", "--split", "validation", "--output", "p")
-    #expect(
-      predict.request
-        == PredictRequest(checkpoint: "c", data: "d", split: .validation, output: "p"))
+    #expect(predict.scoring.split == .validation && predict.output == "p")
   }
 
   @Test("step keeps the order of the dialogues")
@@ -60,35 +63,31 @@ struct ParsingTests {
     let command: StepCommand = try parse(
       "step", "--config", "c", "--data", "d", "--dialogues", "b,a,c", "--weights", "w",
       "--no-dropout", "--output", "o")
-    #expect(
-      command.request
-        == StepRequest(
-          configuration: .init(file: "c", data: "d"), dialogues: ["b", "a", "c"], weights: "w",
-          appliesDropout: false, output: "o"))
+    #expect(command.ids == ["b", "a", "c"])
+    #expect(command.config == "c" && command.data == "d" && command.weights == "w")
+    #expect(command.noDropout && command.output == "o" && command.split == .train)
   }
 
-  @Test("checkpoint, data, bench, config and doctor become requests")
+  @Test("checkpoint, data, bench, config and doctor take their arguments")
   func others() throws {
     let inspect: InspectCommand = try parse("checkpoint", "inspect", "f")
     let verify: VerifyCommand = try parse("checkpoint", "verify", "f")
     let export: ExportCommand = try parse("checkpoint", "export", "f", "--output", "o")
-    #expect(inspect.request == .inspect(file: "f"))
-    #expect(verify.request == .verify(path: "f"))
-    #expect(export.request == .export(file: "f", output: "o"))
+    #expect(inspect.file == "f" && verify.path == "f")
+    #expect(export.file == "f" && export.output == "o")
     let synthesize: SynthesizeCommand = try parse(
       "data", "synthesize", "--output", "o", "--seed", "7", "--scale", "0.5", "--half")
-    #expect(
-      synthesize.request == SynthesizeRequest(output: "o", seed: 7, scale: 0.5, isHalf: true))
+    #expect(synthesize.output == "o" && synthesize.seed == 7)
+    #expect(synthesize.scale == 0.5 && synthesize.half)
     let byPosition: ValidateCommand = try parse("data", "validate", "d")
     let byFlag: ValidateCommand = try parse("data", "validate", "--data", "d")
-    #expect(byPosition.request == ValidateRequest(data: "d"))
-    #expect(byFlag.request == byPosition.request)
+    #expect(byPosition.folder == "d" && byFlag.data == "d")
     let bench: BenchCommand = try parse("bench", "--dialogues", "16", "--json")
-    #expect(bench.request == BenchRequest(dialogues: 16, printsJSON: true))
+    #expect(bench.dialogues == 16 && bench.json)
     let print: ConfigPrintCommand = try parse("config", "print", "--data", "d")
-    #expect(print.request == ConfigurationRequest(data: "d"))
+    #expect(print.configuration.data == "d")
     let doctor: DoctorCommand = try parse("doctor", "--json", "--threads", "1")
-    #expect(doctor.request == DoctorRequest(printsJSON: true, threads: 1))
+    #expect(doctor.json && doctor.threading.threads == 1)
   }
 
   @Test(

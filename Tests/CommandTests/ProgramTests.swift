@@ -1,10 +1,12 @@
 import Checkpointing
+import Configuration
+import Files
 import Foundation
+import JobControl
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 @Suite("Commands: the program")
 struct ProgramTests {
@@ -142,7 +144,7 @@ struct CheckpointCommandTests {
     let store = CheckpointStore(folder: folder.path("run"), keepLast: 3)
     try store.prepare()
     for step in [1, 2] {
-      var draft = CheckpointDraft()
+      var draft = CheckpointContents()
       draft.add("classifier.bias", [Float(step), 2, 3], shape: [3])
       draft.add("optimizer.exp_avg.classifier.bias", [Float](repeating: 0, count: 3), shape: [3])
       draft.add("prototype_sums", [1.0, 2, 3, 4], shape: [2, 2])

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import StallDetection
 import TensorCore
 import TestSupport
 import Testing
@@ -122,6 +124,7 @@ struct RankCountTests {
     let scores = try Program(["evaluate", "--json"] + arguments)
     let lines = try Program(["predict"] + arguments)
     try #require(scores.status == 0 && lines.status == 0, "\(scores.errors)\(lines.errors)")
+    try #require(scores.status == 0 && lines.status == 0, "\(scores.errors)\(lines.errors)")
     let result = try JSONDecoder().decode(
       Scores.self, from: Data(try small.text("run/result.json").utf8))
     let report = try JSONDecoder().decode(Scores.Report.self, from: Data(scores.output.utf8))
@@ -141,12 +144,14 @@ struct RankCountTests {
     ]
     let scores = try Program(["evaluate", "--json"] + arguments)
     let lines = try Program(["predict"] + arguments)
+    try #require(scores.status == 0 && lines.status == 0, "\(scores.errors)\(lines.errors)")
     // A group has about 128 utterances, so that each of 8 ranks has one and some have more.
     #expect(lines.output.split(separator: "\n").count > 9 * 128)
     for ranks in [2, 3, 4, 8] {
-      #expect(
-        try Program(["evaluate", "--json"] + arguments, ranks: ranks).output == scores.output)
-      #expect(try Program(["predict"] + arguments, ranks: ranks).output == lines.output)
+      let shared = try Program(["evaluate", "--json"] + arguments, ranks: ranks)
+      #expect(shared.status == 0 && shared.output == scores.output, "\(shared.errors)")
+      let predicted = try Program(["predict"] + arguments, ranks: ranks)
+      #expect(predicted.status == 0 && predicted.output == lines.output, "\(predicted.errors)")
     }
   }
 

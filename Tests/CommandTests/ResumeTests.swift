@@ -1,4 +1,5 @@
 import Checkpointing
+import Files
 import Foundation
 import TensorCore
 import TestSupport

@@ -112,7 +112,7 @@ private final class TrainingStep {
     prototypes.stage(statistics)
     let prediction = model.predict(encoding, pass)
     let scales = LossScales(
-      utteranceCount: 20, accompaniedCount: 19, modalityCount: 3,
+      utteranceCount: 20, pairedUtteranceCount: 19, modalityCount: 3,
       reduction: model.options.loss.reduction)
     lastLoss = model.losses(
       encoding, prediction, labels: batch.labels, prototypes: prototypes.prototypes,

@@ -1,5 +1,6 @@
 import Autograd
 import DFERCModel
+import Files
 import Foundation
 import NeuralNet
 import TensorCore

@@ -100,7 +100,7 @@ private final class JoinedFixture {
     let shares = model.losses(
       encoding, prediction, labels: batch.labels, prototypes: prototypes,
       scales: LossScales(
-        utteranceCount: 22, accompaniedCount: 21, modalityCount: 3, reduction: .mean), pass)
+        utteranceCount: 22, pairedUtteranceCount: 21, modalityCount: 3, reduction: .mean), pass)
     let gradients = FloatBuffer(count: model.layout.count)
     parameters.beginGradients(in: gradients.pointer)
     pass.tape.backward()

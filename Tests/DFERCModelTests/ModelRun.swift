@@ -30,7 +30,7 @@ struct ModelRun {
     let lengths = zip(offsets.dropFirst(), offsets).map { $0 - $1 }
     let scales = LossScales(
       utteranceCount: labels.count,
-      accompaniedCount: lengths.filter { $0 > 1 }.reduce(0, +),
+      pairedUtteranceCount: lengths.filter { $0 > 1 }.reduce(0, +),
       modalityCount: options.modalities.count, reduction: options.loss.reduction)
     let randomness =
       options.dropout > 0

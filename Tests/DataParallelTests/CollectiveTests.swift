@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DataParallel
@@ -51,7 +52,7 @@ struct CollectiveTests {
     let error = #expect(throws: PeerError.self) {
       try LoopbackCollective.run(ranks: 2) { collective in
         var values = [Float](repeating: 0, count: collective.rank + 1)
-        try values.withUnsafeMutableBufferPointer { try collective.sum($0) }
+        try values.withUnsafeMutableBufferPointer { try collective.allReduceSum($0) }
       }
     }
     #expect(error?.message.contains("sum of Float, 4 bytes") == true)

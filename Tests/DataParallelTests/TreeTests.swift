@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import DataParallel
@@ -59,12 +60,12 @@ struct TreeTests {
       (0, 3), (1, 4), (4096, 2), (4097, 2), (100_000, 7), (5_300_000, 8), (12_288, 8),
     ])
   func slices(count: Int, parts: Int) {
-    let slices = BlockSlices(count: count, slices: parts)
+    let slices = BlockShards(count: count, slices: parts)
     var next = 0
     for part in 0..<parts {
       let range = slices.range(part)
       #expect(range.lowerBound == next)
-      #expect(range.lowerBound % BlockSlices.blockCount == 0 || range.lowerBound == count)
+      #expect(range.lowerBound % BlockShards.blockCount == 0 || range.lowerBound == count)
       #expect(range.count <= slices.longest)
       next = range.upperBound
     }

@@ -57,7 +57,7 @@ import Testing
     for batch in batches(of: plan, epoch: 1) {
       let lengths = batch.dialogues.map { plan.dialogueLengths[$0] }
       #expect(batch.utteranceCount == lengths.reduce(0, +))
-      #expect(batch.anchorUtterances == lengths.filter { $0 > 1 }.reduce(0, +))
+      #expect(batch.pairedUtteranceCount == lengths.filter { $0 > 1 }.reduce(0, +))
       // Inside a micro-batch the order is that of the batch.
       for part in batch.microBatches {
         let positions = part.compactMap(batch.dialogues.firstIndex(of:))

@@ -23,7 +23,7 @@ import Testing
     #expect(batch.dialogues == [2, 8, 4, 7, 1])
     #expect(batch.microBatches == [[8, 4], [2, 7, 1]])
     #expect(batch.utteranceCount == 26)
-    #expect(batch.anchorUtterances == 24)
+    #expect(batch.pairedUtteranceCount == 24)
     #expect(batch.cursor == 0 && batch.nextCursor == 5 && batch.epoch == 0)
   }
 
@@ -32,12 +32,6 @@ import Testing
     let last = plan().epoch(0).globalBatch(from: 10)
     #expect(last.dialogues == [6, 10])
     #expect(last.nextCursor == plan().dialogueCount)
-  }
-
-  @Test func stepsOfARun() {
-    #expect(plan().totalSteps(epochs: 10) == 30)
-    #expect(plan().totalSteps(epochs: 10, maxSteps: 7) == 7)
-    #expect(plan().totalSteps(epochs: 1, maxSteps: 7) == 3)
   }
 
   /// A run stopped in mid-epoch may go on with another batch size.
@@ -55,7 +49,7 @@ import Testing
     let batch = GlobalBatch(
       dialogues: [1, 0, 8], dialogueLengths: lengths, microBatchCount: 1)
     #expect(batch.utteranceCount == 5)
-    #expect(batch.anchorUtterances == 3)
+    #expect(batch.pairedUtteranceCount == 3)
   }
 
   /// The order in which dialogues are named is kept, also inside micro-batches.

@@ -1,9 +1,12 @@
+import Configuration
 import DialogueData
+import Files
 import Foundation
 import TensorCore
 import TestSupport
 
 @testable import Training
+@testable import dferc_dist
 
 extension HostileReader {
   /// `dataset.json`.
@@ -47,15 +50,12 @@ extension HostileReader {
 
   /// What `data validate` and `train` do with a dataset.
   private static func readDataset(_ folder: String, _ modalities: [Modality]) throws {
+    if modalities.isEmpty { _ = try DatasetReport(ofFolder: folder).text }
     let options = ReadingOptions(
       modalities: modalities.isEmpty ? nil : modalities, allowsMissingEmotion: modalities.isEmpty)
     let dataset = try Dataset(folder: folder, options: options)
     let names = try dataset.splitNames()
     let splits = try (names.isEmpty ? [.train] : names).map { try dataset.split($0) }
-    let report = DatasetReport(
-      manifest: dataset.manifest, statistics: splits.map(SplitStatistics.init),
-      digest: dataset.digest(of: splits))
-    _ = report.text
     for split in splits {
       for (modality, width) in split.modalities {
         for dialogue in split.dialogues.indices {

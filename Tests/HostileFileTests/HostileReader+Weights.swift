@@ -1,10 +1,12 @@
 import Crypto
 import DFERCModel
+import JobControl
 import TensorCore
 import TestSupport
 
 @testable import Checkpointing
 @testable import Training
+@testable import dferc_dist
 
 extension HostileReader {
   /// Checkpoints as `evaluate`, `train --resume` and `checkpoint` read them.
@@ -22,8 +24,8 @@ extension HostileReader {
       readings: [
         { _ = try SavedModel(checkpoint: path, team: RankTeam.join(threads: 1)) },
         { try resume(from: try Checkpoint(path: path)) },
-        { _ = try Commands.inspection(of: path) },
-        { try Commands.checkpoint(.export(file: path, output: export)) },
+        { _ = try InspectCommand.inspection(of: path) },
+        { try ExportCommand.export(path, to: export) },
       ])
   }
 

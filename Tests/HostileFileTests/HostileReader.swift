@@ -1,4 +1,6 @@
 import AllocationCounter
+import Files
+import JobControl
 import TensorCore
 import TestSupport
 import Testing
@@ -26,7 +28,7 @@ struct HostileReader: Sendable, CustomTestStringConvertible {
 
   /// What the program may end with where it is given a bad file: bad data, a missing file or a bad
   /// configuration, but not a bug and no trouble with the storage.
-  private static let allowed: Set<Training.ExitStatus> = [.badInput, .missingInput, .configuration]
+  private static let allowed: Set<Files.ExitStatus> = [.badInput, .missingInput, .configuration]
 
   /// Reads one spoilt file in every way, and records an issue where that does not end as it must.
   ///
@@ -45,7 +47,7 @@ struct HostileReader: Sendable, CustomTestStringConvertible {
       let error = Self.error(of: reading)
       let peak = peakBytesOfThread()
       tally.count(
-        error.map { Training.ExitStatus($0) }, peak: peak, time: ContinuousClock.now - start, place)
+        error.map { Files.ExitStatus($0) }, peak: peak, time: ContinuousClock.now - start, place)
       #expect(peak <= memoryLimit(bytes.count), "\(place): \(peak) bytes for \(bytes.count)")
       if let error { Self.expectClear(error, place) }
     }
@@ -57,8 +59,8 @@ struct HostileReader: Sendable, CustomTestStringConvertible {
   }
 
   private static func expectClear(_ error: any Error, _ place: String) {
-    #expect(allowed.contains(Training.ExitStatus(error)), "\(place): \(error)")
-    let message = Training.ExitStatus.message(for: error)
+    #expect(allowed.contains(Files.ExitStatus(error)), "\(place): \(error)")
+    let message = ErrorMessage.line(for: error)
     #expect(message.unicodeScalars.count < 2000, "\(place): \(message.prefix(300))")
     #expect(
       !message.unicodeScalars.contains { $0.properties.generalCategory == .control },
@@ -73,7 +75,7 @@ struct HostileTally: CustomStringConvertible {
   private var longestTime = Duration.zero
   private var slowest = ""
 
-  mutating func count(_ status: Training.ExitStatus?, peak: Int, time: Duration, _ place: String) {
+  mutating func count(_ status: Files.ExitStatus?, peak: Int, time: Duration, _ place: String) {
     endings[status.map { "\($0.rawValue)" } ?? "read", default: 0] += 1
     largestPeak = max(largestPeak, peak)
     guard time > longestTime else { return }

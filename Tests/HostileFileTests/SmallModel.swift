@@ -1,6 +1,9 @@
+import Configuration
 import DFERCModel
+import Files
 import NeuralNet
 import Optimizing
+import RunRecords
 import TensorCore
 
 @testable import Checkpointing
@@ -46,7 +49,7 @@ enum SmallModel {
     return snapshot
   }
 
-  private static func draft(_ snapshot: StateSnapshot) throws -> CheckpointDraft {
+  private static func draft(_ snapshot: StateSnapshot) throws -> CheckpointContents {
     var draft = try CheckpointCoding.draft(snapshot, description: [:])
     draft.set(CheckpointCoding.Key.emotions, list: emotions)
     draft.set(CheckpointCoding.Key.configuration, text: configuration.yaml)

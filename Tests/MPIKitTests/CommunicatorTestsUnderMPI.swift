@@ -1,22 +1,24 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import MPIKit
 
-@Suite("Communicator", .serialized, .enabled(if: World.isPresent))
+@Suite("Communicator", .serialized, .enabled(if: MPIWorld.isPresent))
 struct CommunicatorTestsUnderMPI {
   /// The world as it is, with buffers cut after three elements, and with naps.
-  static let variants = ["plain", "chunked", "napping"]
+  static let variants = ["plain", "chunked", "yieldingWhenIdle"]
 
   private func make(_ variant: String) throws -> Communicator {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     return try world.duplicate(
-      napping: variant == "napping", chunkLimit: variant == "chunked" ? 3 : Int(Int32.max))
+      yieldingWhenIdle: variant == "yieldingWhenIdle",
+      chunkLimit: variant == "chunked" ? 3 : Int(Int32.max))
   }
 
   @Test("The library grants calls from several threads, and starts once")
   func starts() throws {
-    let first = try World.environment.get()
+    let first = try MPIWorld.environment.get()
     let second = try MPIEnvironment.initialize()
     #expect(first.threadLevel == .multiple)
     #expect(second.threadLevel == first.threadLevel)
@@ -93,7 +95,7 @@ struct CommunicatorTestsUnderMPI {
   @Test("Messages go round the ring", arguments: variants)
   func messages(variant: String) throws {
     let world = try make(variant)
-    let requests = RequestSet(isNapping: variant == "napping")
+    let requests = RequestSet(yieldsWhenIdle: variant == "yieldingWhenIdle")
     let own = [Int64](repeating: Int64(world.rank), count: 7)
     var received = [Int64](repeating: -1, count: 7)
     let (next, last) = ((world.rank + 1) % world.size, (world.rank + world.size - 1) % world.size)
@@ -110,7 +112,7 @@ struct CommunicatorTestsUnderMPI {
 
   @Test("split groups by color and orders by key")
   func split() throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     let part = try world.split(color: world.rank % 2, key: -world.rank)
     let members = try part.allGather([Int64(world.rank)])
     let expected = (0..<world.size).filter { $0 % 2 == world.rank % 2 }.map { Int64($0) }
@@ -120,7 +122,7 @@ struct CommunicatorTestsUnderMPI {
 
   @Test("An error of a call is thrown with its class and words")
   func errors() throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     var values: [Float] = [1]
     let error = #expect(throws: MPIError.self) {
       try values.withUnsafeMutableBufferPointer { buffer in
@@ -134,7 +136,7 @@ struct CommunicatorTestsUnderMPI {
 
   @Test("A message that is longer than its buffer is an error, not an overrun")
   func truncation() throws {
-    let world = try World.communicator().duplicate()
+    let world = try MPIWorld.communicator().duplicate()
     let long: [Float] = [1, 2, 3, 4]
     var short: [Float] = [0, 0]
     let requests = RequestSet()

@@ -1,5 +1,6 @@
 import Foundation
 import MPIKit
+import TestSupport
 import Testing
 
 /// Starts this test program under `mpirun`, where the suites named `...UnderMPI` run.
@@ -9,7 +10,7 @@ import Testing
 /// timeout -k 5 240 mpirun --oversubscribe -np 4 .build/debug/<package>PackageTests.xctest \
 ///   --testing-library swift-testing --no-parallel --filter UnderMPI
 /// ```
-@Suite("Under mpirun", .serialized, .enabled(if: !World.isPresent))
+@Suite("Under mpirun", .serialized, .enabled(if: !MPIWorld.isPresent))
 struct MPIRunTests {
   @Test("Every suite that needs ranks passes", arguments: [1, 2, 3, 4, 8])
   func suites(ranks: Int) throws {
@@ -39,7 +40,7 @@ struct MPIRunTests {
 struct AbortedRun {
   @Test("Rank 1 aborts while the others wait for it")
   func abort() throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     if world.rank == 1 {
       let code = ProcessInfo.processInfo.environment["DFERC_TEST_ABORT"].flatMap(Int32.init)
       MPIEnvironment.abort(code: code ?? 1)
@@ -54,7 +55,7 @@ struct AbortedRun {
 struct FailedRun {
   @Test("Rank 1 alone fails")
   func failure() throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     #expect(world.rank != 1)
     try world.barrier()
   }

@@ -1,13 +1,14 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import MPIKit
 
-@Suite("Nodes and shared memory", .serialized, .enabled(if: World.isPresent))
+@Suite("Nodes and shared memory", .serialized, .enabled(if: MPIWorld.isPresent))
 struct NodeTestsUnderMPI {
   @Test("All ranks of this machine are one node")
   func oneNode() throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     let layout = try NodeLayout(of: world)
     #expect(layout.nodeCount == 1)
     #expect(layout.node.size == world.size)
@@ -16,7 +17,7 @@ struct NodeTestsUnderMPI {
 
   @Test("Nodes nest when they hold equal runs of a power of two", arguments: [1, 2, 3])
   func nesting(ranksPerNode: Int) throws {
-    let world = try World.communicator()
+    let world = try MPIWorld.communicator()
     let layout = try NodeLayout(of: world, ranksPerNode: ranksPerNode)
     #expect(layout.nodeOfRank == (0..<world.size).map { $0 / ranksPerNode })
     let isEven = world.size % ranksPerNode == 0 && ranksPerNode != 3
@@ -25,7 +26,7 @@ struct NodeTestsUnderMPI {
 
   @Test("What one rank writes into the window, all see after a synchronization")
   func window() throws {
-    let node = try World.communicator().splitByNode()
+    let node = try MPIWorld.communicator().splitByNode()
     let window = try #require(
       try SharedMemoryWindow.allocate(bytesPerRank: 5000, on: node, freeBytes: 1 << 30))
     #expect(window.parts.count == node.size)
@@ -48,7 +49,7 @@ struct NodeTestsUnderMPI {
 
   @Test("Where there is no room, no rank gets a window and none hangs")
   func noRoom() throws {
-    let node = try World.communicator().splitByNode()
+    let node = try MPIWorld.communicator().splitByNode()
     #expect(
       try SharedMemoryWindow.allocate(bytesPerRank: 1 << 50, on: node, freeBytes: 1 << 40) == nil)
     let onOneRank = node.rank == 0 ? 0 : 1 << 30
@@ -56,9 +57,9 @@ struct NodeTestsUnderMPI {
       try SharedMemoryWindow.allocate(bytesPerRank: 1, on: node, freeBytes: onOneRank) == nil)
   }
 
-  @Test("A napping rank sleeps while it waits")
-  func napping() throws {
-    let world = try World.communicator().duplicate(napping: true)
+  @Test("A yieldingWhenIdle rank sleeps while it waits")
+  func yieldingWhenIdle() throws {
+    let world = try MPIWorld.communicator().duplicate(yieldingWhenIdle: true)
     try world.barrier()
     let before = sleepCount()
     if world.rank == 0 { usleep(500_000) }

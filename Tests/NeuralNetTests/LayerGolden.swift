@@ -1,4 +1,5 @@
 import Autograd
+import Files
 import Foundation
 import NeuralNet
 import TensorCore

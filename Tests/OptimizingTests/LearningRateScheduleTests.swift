@@ -32,4 +32,16 @@ struct LearningRateScheduleTests {
     let short = LearningRateSchedule(warmupSteps: 3, totalSteps: 3)
     #expect(short.factor(step: 3) == 0)
   }
+
+  /// Values of `torch.optim.lr_scheduler.CosineAnnealingLR(T_max=4, eta_min=0)` after the warm-up.
+  @Test("constant stays at 1, cosine falls in half a wave; both warm up and end at zero")
+  func otherDecays() {
+    let constant = LearningRateSchedule(warmupSteps: 2, totalSteps: 6, decay: .constant)
+    #expect((0..<7).map(constant.factor) == [0.5, 1, 1, 1, 1, 1, 0])
+    let cosine = LearningRateSchedule(warmupSteps: 2, totalSteps: 6, decay: .cosine)
+    let half = 0.5.squareRoot() / 2
+    expectClose(
+      (0..<7).map(cosine.factor), [0.5, 1, 1, 0.5 + half, 0.5, 0.5 - half, 0], tolerance: 1e-15,
+      "cosine")
+  }
 }

@@ -28,7 +28,7 @@ struct LinearProductsTests {
     let weight = make.random(rows: shape.outputs, columns: shape.inputs)
     let dy = make.random(rows: shape.rows, columns: shape.outputs)
     let lengths =
-      products.areReproducible ? [shape.rows / 2, 0, shape.rows - shape.rows / 2] : [shape.rows]
+      products.isDeterministic ? [shape.rows / 2, 0, shape.rows - shape.rows / 2] : [shape.rows]
     let segments = make.segments(lengths)
     let y = make.random(rows: shape.rows, columns: shape.outputs)
     let wanted = Matrix(y).adding(Naive.product(Matrix(x), Matrix(weight).transposed))

@@ -6,7 +6,7 @@ import Testing
 ///   - actual: what was computed.
 ///   - expected: what it should be.
 ///   - name: what is compared.
-public func expectSameBits(
+package func expectSameBits(
   _ actual: some Collection<Float>, _ expected: some Collection<Float>, _ name: String,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {

@@ -5,7 +5,7 @@ import Testing
 /// ```
 /// max |a - b| / max(max |b|, floor)
 /// ```
-public func relativeDifference<Number: BinaryFloatingPoint>(
+package func relativeDifference<Number: BinaryFloatingPoint>(
   _ actual: [Number], _ expected: [Number], floor: Double = 0
 ) -> Double {
   var difference = 0.0
@@ -27,7 +27,7 @@ public func relativeDifference<Number: BinaryFloatingPoint>(
 ///   - tolerance: the largest allowed relative difference; say at the call where it comes from.
 ///   - floor: the least scale that differences are compared with.
 ///   - name: what is compared.
-public func expectClose<Number: BinaryFloatingPoint>(
+package func expectClose<Number: BinaryFloatingPoint>(
   _ actual: [Number], _ expected: [Number], tolerance: Double, floor: Double = 0, _ name: String,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {

@@ -1,6 +1,6 @@
 import Foundation
 
 /// The folder `Fixtures` beside a test file.
-public func fixtureFolder(beside testFile: String = #filePath) -> URL {
+package func fixtureFolder(beside testFile: String = #filePath) -> URL {
   URL(fileURLWithPath: testFile).deletingLastPathComponent().appendingPathComponent("Fixtures")
 }

@@ -14,15 +14,15 @@ import Testing
 /// measured against `|g|`, the size that `g . d` has for random signs, so it cannot look large
 /// because the sum happens to cancel, and a single wrong element of n still shows as about
 /// `1 / sqrt(n)`.
-public struct GradientCheck {
+package struct GradientCheck {
   /// A thousand times below the error of a wrong element, a hundred times above the noise.
-  public static let tolerance = 1e-3
+  package static let tolerance = 1e-3
 
   /// A loss as a function of variables, recorded on a tape.
-  public typealias Loss = (_ tape: Tape, _ inputs: [Variable]) -> Double
+  package typealias Loss = (_ tape: Tape, _ inputs: [Variable]) -> Double
 
   /// A loss and, where they are asked for, its gradients; nil stands for a gradient of zero.
-  public typealias Evaluation = (
+  package typealias Evaluation = (
     _ inputs: [Tensor], _ differentiates: Bool
   ) -> (loss: Double, gradients: [[Float]?])
 
@@ -39,7 +39,7 @@ public struct GradientCheck {
   ///     constants.
   ///   - step: h.
   ///   - loss: must depend on nothing else that changes.
-  public init(
+  package init(
     _ inputs: [Tensor], isDifferentiated: [Bool]? = nil, step: Float = 1.0 / 32,
     loss: @escaping Loss
   ) {
@@ -64,7 +64,7 @@ public struct GradientCheck {
   ///   - inputs: where the gradients are taken.
   ///   - step: h.
   ///   - evaluation: the loss at inputs that have been moved, with a gradient for each.
-  public init(
+  package init(
     evaluating inputs: [Tensor], step: Float = 1.0 / 32, _ evaluation: @escaping Evaluation
   ) {
     self.init(
@@ -81,10 +81,10 @@ public struct GradientCheck {
   }
 
   /// The gradients from the backward pass; nil where nothing was written.
-  public func gradients() -> [[Float]?] { evaluate(inputs, true).gradients }
+  package func gradients() -> [[Float]?] { evaluate(inputs, true).gradients }
 
   /// The largest relative difference for each input, over a few directions; 0 for constants.
-  public func differences(directions: Int = 3, seed: UInt64 = 1) -> [Double] {
+  package func differences(directions: Int = 3, seed: UInt64 = 1) -> [Double] {
     let gradients = zip(gradients(), inputs).map { $0 ?? [Float](repeating: 0, count: $1.count) }
     let sizes = gradients.map { $0.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
     // The loss has one rounding error for all inputs, which hides the gradients that are far
@@ -132,7 +132,7 @@ public struct GradientCheck {
   ///   - name: what is differentiated.
   ///   - inputNames: what the inputs are called, by default their positions.
   ///   - tolerance: the largest allowed relative difference.
-  public func expectRight(
+  package func expectRight(
     _ name: String, inputNames: [String]? = nil, tolerance: Double = tolerance,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
@@ -147,12 +147,12 @@ public struct GradientCheck {
 
 extension Tape {
   /// A list of variables that exist already.
-  public func list(_ variables: [Variable]) -> VariableList {
+  package func list(_ variables: [Variable]) -> VariableList {
     list(count: variables.count) { variables[$0] }
   }
 
   /// A loss with a different derivative by every element: an inner product with fixed numbers.
-  public func randomLoss(_ y: Variable) -> Double {
+  package func randomLoss(_ y: Variable) -> Double {
     let direction = arena.tensor(rows: y.value.rows, columns: y.value.columns)
     var stream = RandomStream(seed: 9, purpose: "projection", item: y.value.columns)
     for index in 0..<direction.count {

@@ -4,14 +4,14 @@ import Foundation
 ///
 /// Keep the object in a constant of the test and end the test with `withExtendedLifetime`, or use
 /// `withTemporaryFolder`, which does so.
-public final class TemporaryFolder: Sendable {
+package final class TemporaryFolder: Sendable {
   /// The path of the folder.
-  public let path: String
+  package let path: String
 
   /// Creates the folder in the system's place for temporary files.
   ///
   /// - Throws: the file manager's error if it cannot be created.
-  public init() throws {
+  package init() throws {
     let url = FileManager.default.temporaryDirectory
       .appendingPathComponent("dferc-test-\(UUID().uuidString)", isDirectory: true)
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
@@ -21,7 +21,7 @@ public final class TemporaryFolder: Sendable {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
   /// The path of a file or folder inside.
-  public func path(_ name: String) -> String { "\(path)/\(name)" }
+  package func path(_ name: String) -> String { "\(path)/\(name)" }
 }
 
 /// Runs a test with a new folder that is removed afterwards, whatever happens.
@@ -30,7 +30,8 @@ public final class TemporaryFolder: Sendable {
 /// - Returns: what the body returns.
 /// - Throws: what the body throws, or the file manager's error.
 @discardableResult
-public func withTemporaryFolder<Result>(_ body: (TemporaryFolder) throws -> Result) throws -> Result
+package func withTemporaryFolder<Result>(_ body: (TemporaryFolder) throws -> Result) throws
+  -> Result
 {
   let folder = try TemporaryFolder()
   return try withExtendedLifetime(folder) { try body(folder) }

@@ -3,23 +3,23 @@ import TensorCore
 /// Makes tensors of reproducible random values for a test and owns their memory.
 ///
 /// Keep it in a stored property of the suite: tensors do not keep it alive.
-public final class TensorFactory {
+package final class TensorFactory {
   /// The memory of all tensors.
-  public let arena = StepArena(blockByteCount: 1 << 16)
+  package let arena = StepArena(blockByteCount: 1 << 16)
   private var stream: RandomStream
 
   /// A factory whose values follow from a seed.
-  public init(seed: UInt64 = 1) {
+  package init(seed: UInt64 = 1) {
     stream = RandomStream(seed: seed, purpose: "test")
   }
 
   /// Values uniform on -scale ..< scale.
-  public func values(_ count: Int, scale: Float = 1) -> [Float] {
+  package func values(_ count: Int, scale: Float = 1) -> [Float] {
     (0..<count).map { _ in scale * (2 * stream.nextUniform() - 1) }
   }
 
   /// A tensor of values uniform on -scale ..< scale.
-  public func random(rows: Int, columns: Int, scale: Float = 1) -> Tensor {
+  package func random(rows: Int, columns: Int, scale: Float = 1) -> Tensor {
     tensor(values(rows * columns, scale: scale), rows: rows, columns: columns)
   }
 
@@ -30,7 +30,7 @@ public final class TensorFactory {
   ///   - rows: the number of rows.
   ///   - columns: the number of columns.
   ///   - lane: how many floats behind the start of a cache line the first element stands.
-  public func tensor(_ values: [Float], rows: Int, columns: Int, lane: Int = 0) -> Tensor {
+  package func tensor(_ values: [Float], rows: Int, columns: Int, lane: Int = 0) -> Tensor {
     precondition(values.count == rows * columns, "\(values.count) values, not \(rows * columns)")
     let memory = arena.tensor(rows: 1, columns: lane + values.count)
     let tensor = Tensor(memory.pointer + lane, rows: rows, columns: columns)
@@ -39,36 +39,36 @@ public final class TensorFactory {
   }
 
   /// A tensor of one row.
-  public func row(_ values: [Float]) -> Tensor {
+  package func row(_ values: [Float]) -> Tensor {
     tensor(values, rows: 1, columns: values.count)
   }
 
   /// A copy in memory of its own.
-  public func copy(_ source: Tensor) -> Tensor {
+  package func copy(_ source: Tensor) -> Tensor {
     tensor(Array(source.elements), rows: source.rows, columns: source.columns)
   }
 
   /// Whole numbers that live as long as the factory.
-  public func integers(_ values: [Int]) -> UnsafeBufferPointer<Int> {
+  package func integers(_ values: [Int]) -> UnsafeBufferPointer<Int> {
     let memory = arena.allocate(Int.self, count: values.count)
     _ = memory.initialize(from: values)
     return UnsafeBufferPointer(memory)
   }
 
   /// Groups of given lengths; group g has identifier g unless others are given.
-  public func groups(_ lengths: [Int], identifiers: [Int]? = nil) -> RowGroups {
+  package func groups(_ lengths: [Int], identifiers: [Int]? = nil) -> RowGroups {
     let offsets = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
     return RowGroups(
       offsets: integers(offsets), identifiers: integers(identifiers ?? Array(lengths.indices)))
   }
 
   /// Segments of given lengths.
-  public func segments(_ lengths: [Int]) -> RowSegments {
+  package func segments(_ lengths: [Int]) -> RowSegments {
     RowSegments(offsets: integers(lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }))
   }
 }
 
 extension Tensor {
   /// A copy of the elements, row-major.
-  public var values: [Float] { Array(elements) }
+  package var values: [Float] { Array(elements) }
 }

@@ -1,4 +1,5 @@
 import Checkpointing
+import Configuration
 import DFERCModel
 import DialogueData
 import NeuralNet

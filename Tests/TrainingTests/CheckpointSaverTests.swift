@@ -1,7 +1,11 @@
+import Configuration
 import DFERCModel
 import Dispatch
+import Files
 import Glibc
+import JobControl
 import Logging
+import RunRecords
 import Synchronization
 import TensorCore
 import TestSupport

@@ -1,4 +1,6 @@
 import DataParallel
+import Files
+import JobControl
 import TensorCore
 import Testing
 

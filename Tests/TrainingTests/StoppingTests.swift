@@ -1,4 +1,6 @@
 import Checkpointing
+import Files
+import JobControl
 import TensorCore
 import Testing
 
@@ -135,7 +137,7 @@ struct StoppingTests {
   @Test("The last line says what was saved and what to run")
   func notice() {
     let arguments = ["dferc-dist"]
-    let request = TrainRequest()
+    let request = RunRequest()
     #expect(
       "\(StopNotice(request, step: 8, steps: 18, arguments: arguments))"
         == "stopped on request, in good order, after step 8 of 18, which is saved. "
@@ -144,7 +146,7 @@ struct StoppingTests {
       "\(StopNotice(request, step: 0, steps: nil, arguments: arguments))"
         .contains("before the first step; nothing was trained. To go on"))
     #expect(
-      "\(StopNotice(TrainRequest(isFastDevelopmentRun: true), step: 1, steps: 1))"
+      "\(StopNotice(RunRequest(isFastDevelopmentRun: true), step: 1, steps: 1))"
         .hasSuffix("a dry run keeps nothing."))
   }
 }

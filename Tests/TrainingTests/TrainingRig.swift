@@ -1,12 +1,16 @@
 import Checkpointing
+import Configuration
 import DialogueData
+import Files
 import Foundation
+import RunRecords
 import Synchronization
 import TensorCore
 import TestSupport
 import Testing
 
 @testable import DataParallel
+@testable import JobControl
 @testable import Training
 
 /// Whole runs of a small model inside the test's process, on ranks that are threads.
@@ -74,7 +78,7 @@ struct TrainingRig {
       let isLast = collective.rank == ranks - 1
       let team = Self.team(collective, isLast ? polls : Polls(.max) { _ in }, lines, faults)
       let data = try #require(try LoadedData(configuration))
-      let request = TrainRequest(output: path, resume: .auto, logsSamples: true)
+      let request = RunRequest(output: path, resume: .auto, logsSamples: true)
       let session = try TrainingSession(request, configuration, data, team)
       if case .finished = session.start { return nil }
       let trainer = try Trainer(

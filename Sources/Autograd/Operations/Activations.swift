@@ -2,7 +2,7 @@ import TensorCore
 
 extension Tape {
   /// `y = tanh(x)`, element by element.
-  public func tanh(_ x: Variable) -> Variable {
+  package func tanh(_ x: Variable) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
     Activation.tanhForward(x.value, into: y.value, workers: workers)
     record(TanhOperation(x: x, y: y))
@@ -10,7 +10,7 @@ extension Tape {
   }
 
   /// `y = 1 / (1 + exp(-x))`, element by element.
-  public func sigmoid(_ x: Variable) -> Variable {
+  package func sigmoid(_ x: Variable) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
     Activation.sigmoidForward(x.value, into: y.value, workers: workers)
     record(SigmoidOperation(x: x, y: y))
@@ -18,7 +18,7 @@ extension Tape {
   }
 
   /// The exact Gaussian error linear unit, `y = x (1 + erf(x / sqrt 2)) / 2`.
-  public func gelu(_ x: Variable) -> Variable {
+  package func gelu(_ x: Variable) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
     let derivative = arena.tensor(rows: x.value.rows, columns: x.value.columns)
     Activation.geluForward(x.value, into: y.value, derivative: derivative, workers: workers)

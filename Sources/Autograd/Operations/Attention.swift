@@ -10,7 +10,7 @@ extension Tape {
   ///   - groups: rows that see one another.
   ///   - headCount: the number of heads, which divides the width.
   /// - Returns: [N, width].
-  public func attention(
+  package func attention(
     query: Variable, key: Variable, value: Variable, groups: RowGroups, headCount: Int = 1
   ) -> Variable {
     precondition(
@@ -39,7 +39,7 @@ extension Tape {
   ///   - query: q, [N, width].
   ///   - keys: k_m, [N, width] each.
   /// - Returns: w_m, [N, 1] each.
-  public func attentionWeights(query: Variable, keys: VariableList) -> VariableList {
+  package func attentionWeights(query: Variable, keys: VariableList) -> VariableList {
     let scale = 1 / Float(query.value.columns).squareRoot()
     let logits = arena.tensor(rows: query.value.rows, columns: keys.count)
     let products = arena.tensor(rows: query.value.rows, columns: 1)

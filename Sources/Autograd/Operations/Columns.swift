@@ -5,7 +5,7 @@ extension Tape {
   ///
   /// - Parameter parts: [N, w_i] each.
   /// - Returns: [N, sum of w_i].
-  public func concatenateColumns(_ parts: VariableList) -> Variable {
+  package func concatenateColumns(_ parts: VariableList) -> Variable {
     let width = parts.reduce(0) { $0 + $1.value.columns }
     let whole = makeVariable(rows: parts[0].value.rows, columns: width)
     var first = 0
@@ -22,7 +22,7 @@ extension Tape {
   /// - Parameters:
   ///   - x: [N, width].
   ///   - factors: one constant a row, [N, 1].
-  public func scaleRows(_ x: Variable, by factors: Tensor) -> Variable {
+  package func scaleRows(_ x: Variable, by factors: Tensor) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
     Elementwise.scaleRows(x.value, by: factors, into: y.value, accumulate: false)
     record(ScaleRowsOperation(x: x, y: y, factors: factors))
@@ -34,7 +34,7 @@ extension Tape {
   /// - Parameters:
   ///   - values: [N, width] each.
   ///   - weights: one number a row for each value, [N, 1]; nil for weights of 1.
-  public func weightedSum(_ values: VariableList, weights: VariableList?) -> Variable {
+  package func weightedSum(_ values: VariableList, weights: VariableList?) -> Variable {
     let y = makeVariable(rows: values[0].value.rows, columns: values[0].value.columns)
     for (index, x) in values.enumerated() {
       if let weights {
@@ -49,7 +49,7 @@ extension Tape {
   }
 
   /// The mean of tensors of equal shape.
-  public func mean(_ values: VariableList) -> Variable {
+  package func mean(_ values: VariableList) -> Variable {
     let y = makeVariable(rows: values[0].value.rows, columns: values[0].value.columns)
     let scale = 1 / Float(values.count)
     for (index, x) in values.enumerated() {

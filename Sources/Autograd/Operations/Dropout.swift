@@ -8,7 +8,7 @@ extension Tape {
   ///   - layer: the place in the model, which has masks of its own.
   ///   - dialogues: which rows belong to which dialogue.
   ///   - randomness: of this step; nil where nothing is dropped, as in evaluation.
-  public func dropout(
+  package func dropout(
     _ x: Variable, layer: Dropout, dialogues: RowGroups, randomness: Dropout.Randomness?
   ) -> Variable {
     guard let randomness else { return x }

@@ -1,7 +1,7 @@
 import TensorCore
 
 /// The weights of one direction of an LSTM as variables, laid out as in PyTorch's `nn.LSTM`.
-public struct LSTMWeights: BitwiseCopyable {
+package struct LSTMWeights: BitwiseCopyable {
   let input: Variable
   let recurrent: Variable
   let inputBias: Variable
@@ -12,7 +12,7 @@ public struct LSTMWeights: BitwiseCopyable {
   ///   - recurrent: W_hh, [4H, H].
   ///   - inputBias: b_ih, [1, 4H].
   ///   - recurrentBias: b_hh, [1, 4H].
-  public init(input: Variable, recurrent: Variable, inputBias: Variable, recurrentBias: Variable) {
+  package init(input: Variable, recurrent: Variable, inputBias: Variable, recurrentBias: Variable) {
     self.input = input
     self.recurrent = recurrent
     self.inputBias = inputBias
@@ -35,7 +35,7 @@ extension Tape {
   ///   - forward: the weights of the reading direction.
   ///   - reverse: the weights of the opposite direction.
   /// - Returns: the hidden states of both directions side by side, [N, 2H].
-  public func bidirectionalLSTM(
+  package func bidirectionalLSTM(
     _ x: Variable, groups: RowGroups, forward: LSTMWeights, reverse: LSTMWeights
   ) -> Variable {
     let hidden = forward.recurrent.value.columns

@@ -8,7 +8,7 @@ extension Tape {
   ///   - gamma: scale, [1, width].
   ///   - beta: shift, [1, width].
   ///   - epsilon: added to the variance.
-  public func layerNorm(
+  package func layerNorm(
     _ x: Variable, gamma: Variable, beta: Variable, epsilon: Float
   ) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)

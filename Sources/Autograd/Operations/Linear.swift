@@ -8,7 +8,7 @@ extension Tape {
   ///   - weight: W, [out, in].
   ///   - bias: b, [1, out].
   /// - Returns: y, [N, out].
-  public func linear(_ x: Variable, weight: Variable, bias: Variable) -> Variable {
+  package func linear(_ x: Variable, weight: Variable, bias: Variable) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: weight.value.rows)
     Elementwise.broadcastRow(bias.value, into: y.value)
     products.addForward(

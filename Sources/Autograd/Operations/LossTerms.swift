@@ -11,7 +11,7 @@ extension Tape {
   ///   - labels: the true class of every row, 0 ..< K.
   ///   - weight: the derivative of the loss by the sum.
   /// - Returns: the sums, and the softmax of the logits, [N, K].
-  public func crossEntropy(
+  package func crossEntropy(
     _ logits: Variable, labels: UnsafeBufferPointer<Int>, weight: Float
   ) -> (sums: SegmentSums, probabilities: Tensor) {
     let probabilities = arena.tensor(rows: logits.value.rows, columns: logits.value.columns)
@@ -27,7 +27,7 @@ extension Tape {
   }
 
   /// The sum of squared differences from a constant target, (14).
-  public func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
+  package func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
     record(SquaredErrorOperation(x: x, target: target, weight: weight))
     return sums(ofRows: x.value.rows) { rows in
       Classification.squaredErrorForward(x.value.rows(rows), target: target.rows(rows))
@@ -35,7 +35,7 @@ extension Tape {
   }
 
   /// The sum over rows of `max(mean (R_label - x)^2 - margin, 0)`, (19), with R constant.
-  public func prototypeMargin(
+  package func prototypeMargin(
     _ x: Variable, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, margin: Float,
     weight: Float
   ) -> SegmentSums {
@@ -58,7 +58,7 @@ extension Tape {
   ///   - dialogues: rows of different dialogues never meet.
   ///   - contrast: positives, temperature and reduction.
   ///   - weight: the derivative of the loss by the sum.
-  public func contrastive(
+  package func contrastive(
     _ rows: VariableList, dialogues: RowGroups, contrast: Contrast, weight: Float
   ) -> SegmentSums {
     let blocks = arena.allocate(Contrast.Block.self, count: dialogues.count)
@@ -85,7 +85,7 @@ extension Tape {
   }
 
   /// The inner product with a constant, `sum of x * direction`: the loss of a gradient check.
-  public func projection(_ x: Variable, onto direction: Tensor) -> Double {
+  package func projection(_ x: Variable, onto direction: Tensor) -> Double {
     precondition(x.value.hasShape(of: direction), "shapes differ")
     record(ProjectionOperation(x: x, direction: direction))
     var sum = 0.0

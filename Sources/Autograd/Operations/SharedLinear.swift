@@ -12,7 +12,7 @@ extension Tape {
   ///   - weight: W, [out, in].
   ///   - bias: b, [1, out].
   /// - Returns: y_i, [N, out] each.
-  public func linear(_ xs: VariableList, sharing weight: Variable, bias: Tensor) -> VariableList {
+  package func linear(_ xs: VariableList, sharing weight: Variable, bias: Tensor) -> VariableList {
     let ys = list(count: xs.count) { index in
       let x = xs[index].value
       let y = makeVariable(rows: x.rows, columns: weight.value.rows)

@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// Reads the dialogues of a split from its `.jsonl` files, a dialogue a line.

@@ -1,3 +1,4 @@
+import Files
 import TensorCore
 
 /// Reads and checks the features of the dialogues of one `.jsonl` file.

@@ -14,23 +14,23 @@ import TensorCore
 ///     let epoch = plan.epoch(3)                     // draws the permutation once
 ///     let batch = epoch.globalBatch(from: cursor)
 ///     let mine = batch.microBatchRange(rank: rank, rankCount: rankCount)
-public struct BatchPlan: Sendable {
+package struct BatchPlan: Sendable {
   /// The seed of the run.
-  public let seed: UInt64
+  package let seed: UInt64
 
   /// The utterances of every dialogue, in file order.
-  public let dialogueLengths: [Int]
+  package let dialogueLengths: [Int]
 
   /// The dialogues of a full global batch, B.
-  public let dialoguesPerBatch: Int
+  package let dialoguesPerBatch: Int
 
   /// The micro-batches of every global batch, V.
-  public let microBatchCount: Int
+  package let microBatchCount: Int
 
   /// Lays out the plan of a run.
   ///
   /// - Precondition: there is a dialogue, none is empty, and both counts are positive.
-  public init(
+  package init(
     seed: UInt64, dialogueLengths: [Int], dialoguesPerBatch: Int, microBatchCount: Int
   ) {
     precondition(!dialogueLengths.isEmpty, "a batch plan needs a dialogue")
@@ -44,30 +44,24 @@ public struct BatchPlan: Sendable {
   }
 
   /// The dialogues of an epoch.
-  public var dialogueCount: Int { dialogueLengths.count }
+  package var dialogueCount: Int { dialogueLengths.count }
 
   /// The steps of an epoch, `ceil(D / B)`.
-  public var stepsPerEpoch: Int {
+  package var stepsPerEpoch: Int {
     (dialogueCount + dialoguesPerBatch - 1) / dialoguesPerBatch
   }
 
-  /// The steps of a run: those of all epochs, or `maxSteps` if that is fewer.
-  public func totalSteps(epochs: Int, maxSteps: Int? = nil) -> Int {
-    let steps = epochs * stepsPerEpoch
-    return maxSteps.map { min($0, steps) } ?? steps
-  }
-
   /// The order of an epoch, drawn once and then only read.
-  public func epoch(_ epoch: Int) -> EpochPlan { EpochPlan(epoch: epoch, plan: self) }
+  package func epoch(_ epoch: Int) -> EpochPlan { EpochPlan(epoch: epoch, plan: self) }
 }
 
 /// The dialogues of one epoch in the order in which they are trained on.
-public struct EpochPlan: Sendable {
+package struct EpochPlan: Sendable {
   /// The number of the epoch, counted from 0.
-  public let epoch: Int
+  package let epoch: Int
 
   /// Every dialogue exactly once, as indices in the split's file order.
-  public let order: [Int]
+  package let order: [Int]
 
   private let plan: BatchPlan
 
@@ -84,7 +78,7 @@ public struct EpochPlan: Sendable {
   /// and goes on with another batch size still sees each dialogue once.
   ///
   /// - Precondition: the cursor is in 0 ..< the number of dialogues.
-  public func globalBatch(from cursor: Int) -> GlobalBatch {
+  package func globalBatch(from cursor: Int) -> GlobalBatch {
     precondition(order.indices.contains(cursor), "cursor \(cursor) of \(order.count) dialogues")
     let end = min(cursor + plan.dialoguesPerBatch, order.count)
     return GlobalBatch(

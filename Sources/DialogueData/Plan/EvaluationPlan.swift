@@ -2,9 +2,9 @@
 ///
 /// Dialogues are cut, in file order, into groups that depend on their lengths alone. Each group is
 /// a forward pass of its own on one rank, so a score has the same bits at every rank count.
-public struct EvaluationPlan: Sendable, Equatable {
+package struct EvaluationPlan: Sendable, Equatable {
   /// The dialogues of each group, as ranges of the split's file order; none is empty.
-  public let groups: [Range<Int>]
+  package let groups: [Range<Int>]
 
   /// Fills groups greedily: a dialogue that no longer fits the budget opens the next group.
   ///
@@ -12,7 +12,7 @@ public struct EvaluationPlan: Sendable, Equatable {
   ///   - dialogueLengths: utterances of every dialogue, in file order.
   ///   - utterancesPerGroup: the budget; a longer dialogue is a group by itself. Peak memory of an
   ///     evaluation grows with it.
-  public init(dialogueLengths: [Int], utterancesPerGroup: Int = 128) {
+  package init(dialogueLengths: [Int], utterancesPerGroup: Int = 128) {
     precondition(utterancesPerGroup > 0, "\(utterancesPerGroup) utterances a group")
     var groups: [Range<Int>] = []
     var first = 0

@@ -2,29 +2,29 @@
 ///
 /// Letters: B dialogues, n utterances of a dialogue, N utterances of the batch, M modalities in
 /// use, V micro-batches.
-public struct GlobalBatch: Sendable, Equatable {
+package struct GlobalBatch: Sendable, Equatable {
   /// The epoch the batch belongs to, counted from 0.
-  public let epoch: Int
+  package let epoch: Int
 
   /// The number of dialogues of the epoch that were consumed before this batch.
-  public let cursor: Int
+  package let cursor: Int
 
   /// The dialogues, as indices in the split's file order, in the order of the epoch. `[B]`
-  public let dialogues: [Int]
+  package let dialogues: [Int]
 
   /// The dialogues of each micro-batch, as indices in the split's file order. `[V]`
   ///
   /// Each dialogue stands in exactly one micro-batch, in the same order as in ``dialogues``. A
   /// micro-batch may be empty and then contributes zeros.
-  public let microBatches: [[Int]]
+  package let microBatches: [[Int]]
 
   /// The number of utterances, N.
-  public let utteranceCount: Int
+  package let utteranceCount: Int
 
   /// The number of utterances that stand in dialogues of at least two utterances.
   ///
   /// Only these have positives in the contrastive loss of the modality level.
-  public let anchorUtterances: Int
+  package let pairedUtteranceCount: Int
 
   /// Forms the batch of exactly these dialogues.
   ///
@@ -34,7 +34,7 @@ public struct GlobalBatch: Sendable, Equatable {
   ///   - microBatchCount: V, at least 1; may exceed the number of dialogues.
   ///   - epoch: the epoch the batch belongs to.
   ///   - cursor: the dialogues of the epoch consumed before.
-  public init(
+  package init(
     dialogues: [Int], dialogueLengths: [Int], microBatchCount: Int, epoch: Int = 0, cursor: Int = 0
   ) {
     precondition(microBatchCount > 0, "\(microBatchCount) micro-batches")
@@ -46,14 +46,14 @@ public struct GlobalBatch: Sendable, Equatable {
       $0.map { dialogues[$0] }
     }
     utteranceCount = lengths.reduce(0, +)
-    anchorUtterances = lengths.reduce(0) { $1 >= 2 ? $0 + $1 : $0 }
+    pairedUtteranceCount = lengths.reduce(0) { $1 >= 2 ? $0 + $1 : $0 }
   }
 
   /// The cursor after this batch: the dialogues of the epoch consumed with it.
-  public var nextCursor: Int { cursor + dialogues.count }
+  package var nextCursor: Int { cursor + dialogues.count }
 
   /// The micro-batches that a rank computes, by their numbers: `[rV/p, (r+1)V/p)`.
-  public func microBatchRange(rank: Int, rankCount: Int) -> Range<Int> {
+  package func microBatchRange(rank: Int, rankCount: Int) -> Range<Int> {
     RankShare.range(of: microBatches.count, rank: rank, rankCount: rankCount)
   }
 }

@@ -4,43 +4,43 @@ import TensorCore
 ///
 /// Letters: B dialogues, N utterances in all, K emotions, V micro-batches. One value is kept and
 /// packed anew for every step; it allocates only while it meets larger batches than before.
-public struct PackedBatch: Sendable {
+package struct PackedBatch: Sendable {
   /// The dialogues, as indices in the split's file order. `[B]`
-  public private(set) var dialogues: [Int] = []
+  package private(set) var dialogues: [Int] = []
 
   /// The first row of each dialogue, and N at the end. `[B + 1]`
-  public private(set) var offsets: [Int] = [0]
+  package private(set) var offsets: [Int] = [0]
 
   /// The first row of each micro-batch, and N at the end. `[V + 1]`
-  public private(set) var microBatchOffsets: [Int] = [0]
+  package private(set) var microBatchOffsets: [Int] = [0]
 
   /// The emotion of each row in 0 ..< K, or ``Split/unlabelled``. `[N]`
-  public private(set) var labels: [Int] = []
+  package private(set) var labels: [Int] = []
 
   /// Begins with no dialogues.
-  public init() {}
+  package init() {}
 
   /// Packs some dialogues of a split.
-  public init(_ dialogues: [Int], of split: Split) { pack(dialogues, of: split) }
+  package init(_ dialogues: [Int], of split: Split) { pack(dialogues, of: split) }
 
   /// Packs consecutive dialogues of a split.
-  public init(_ dialogues: Range<Int>, of split: Split) { pack(dialogues, of: split) }
+  package init(_ dialogues: Range<Int>, of split: Split) { pack(dialogues, of: split) }
 
   /// The number of rows, N.
-  public var utteranceCount: Int { labels.count }
+  package var utteranceCount: Int { labels.count }
 
   /// Whether there is no dialogue, as in a micro-batch beyond the last dialogue.
-  public var isEmpty: Bool { dialogues.isEmpty }
+  package var isEmpty: Bool { dialogues.isEmpty }
 
   /// Replaces the contents by other dialogues, as one micro-batch.
-  public mutating func pack(_ dialogues: [Int], of split: Split) {
+  package mutating func pack(_ dialogues: [Int], of split: Split) {
     clear()
     for dialogue in dialogues { append(dialogue, of: split) }
     microBatchOffsets.append(labels.count)
   }
 
   /// Replaces the contents by several micro-batches, one after another.
-  public mutating func pack(_ microBatches: ArraySlice<[Int]>, of split: Split) {
+  package mutating func pack(_ microBatches: ArraySlice<[Int]>, of split: Split) {
     clear()
     for dialogues in microBatches {
       for dialogue in dialogues { append(dialogue, of: split) }
@@ -49,7 +49,7 @@ public struct PackedBatch: Sendable {
   }
 
   /// Replaces the contents by consecutive dialogues, as of an evaluation group.
-  public mutating func pack(_ dialogues: Range<Int>, of split: Split) {
+  package mutating func pack(_ dialogues: Range<Int>, of split: Split) {
     clear()
     for dialogue in dialogues { append(dialogue, of: split) }
     microBatchOffsets.append(labels.count)
@@ -76,7 +76,7 @@ public struct PackedBatch: Sendable {
   ///   - modality: one of the split's ``Split/modalities``.
   ///   - split: the split the dialogues were packed from.
   ///   - destination: room for `[N, width]`, row-major.
-  public func copyFeatures(
+  package func copyFeatures(
     _ modality: Modality, of split: Split, to destination: UnsafeMutableBufferPointer<Float>
   ) {
     guard let width = split.modalities[modality], let start = destination.baseAddress else {

@@ -2,14 +2,14 @@
 ///
 /// Shares are contiguous, cover the list exactly once, and differ by at most one item, so a sum
 /// over the list can be taken in a tree whose lower levels lie inside one rank.
-public enum RankShare {
+package enum RankShare {
   /// The items of `rank`, which are `rank * count / rankCount ..< (rank + 1) * count / rankCount`.
   ///
   /// - Parameters:
   ///   - count: the number of items; fewer than ranks leave some shares empty.
   ///   - rank: the rank asked for, in 0 ..< `rankCount`.
   ///   - rankCount: the number of ranks, at least 1.
-  public static func range(of count: Int, rank: Int, rankCount: Int) -> Range<Int> {
+  package static func range(of count: Int, rank: Int, rankCount: Int) -> Range<Int> {
     precondition(count >= 0, "cannot share \(count) items")
     precondition(
       rankCount > 0 && (0..<rankCount).contains(rank), "rank \(rank) of \(rankCount) ranks")

@@ -9,17 +9,20 @@ import TensorCore
 ///
 /// The corpus is a pure function of the seed and the options, down to the last bit, on every
 /// machine.
-public struct SyntheticCorpus: Sendable {
+package struct SyntheticCorpus: Sendable {
+  /// The seed of the corpus that is built in for a `train` without data.
+  package static let standardSeed: UInt64 = 42
+
   /// The size of the corpus and of its features.
-  public struct Options: Sendable, Equatable {
+  package struct Options: Sendable, Equatable {
     /// The number of dialogues relative to MELD's 1,038 / 114 / 280, from 0.001 to 1000.
-    public var scale: Double
+    package var scale: Double
 
     /// The width of each modality that the corpus has, from 1 to 65,536.
-    public var widths: [Modality: Int]
+    package var widths: [Modality: Int]
 
     /// The default is MELD's full size with narrow features.
-    public init(
+    package init(
       scale: Double = 1, widths: [Modality: Int] = [.text: 128, .audio: 96, .visual: 96]
     ) {
       self.scale = scale
@@ -27,7 +30,7 @@ public struct SyntheticCorpus: Sendable {
     }
 
     /// What is wrong with the options, as a sentence; nil if they can be used.
-    public var problem: String? {
+    package var problem: String? {
       if !(0.001...1000).contains(scale) {
         return "The scale \(scale) of the synthetic corpus is not in 0.001 ... 1000."
       }
@@ -42,22 +45,22 @@ public struct SyntheticCorpus: Sendable {
   }
 
   /// Decides every bit of the corpus.
-  public let seed: UInt64
+  package let seed: UInt64
 
   /// The size of the corpus and of its features.
-  public let options: Options
+  package let options: Options
 
   /// Names a corpus; nothing is made before a split is asked for.
   ///
   /// - Precondition: the options have no ``Options/problem``.
-  public init(seed: UInt64, options: Options = Options()) {
+  package init(seed: UInt64, options: Options = Options()) {
     if let problem = options.problem { preconditionFailure(problem) }
     self.seed = seed
     self.options = options
   }
 
   /// What the corpus would say of itself in `dataset.json`.
-  public var manifest: DatasetManifest {
+  package var manifest: DatasetManifest {
     DatasetManifest(
       name: "synthetic-\(seed)", emotions: MELDStatistics.emotions, modalities: options.widths)
   }
@@ -68,7 +71,7 @@ public struct SyntheticCorpus: Sendable {
   ///   - name: the split.
   ///   - modalities: those to make features for; nil for all that the options list.
   /// - Precondition: the options list the modalities.
-  public func split(_ name: SplitName, modalities: [Modality]? = nil) -> Split {
+  package func split(_ name: SplitName, modalities: [Modality]? = nil) -> Split {
     let script = DialogueScript.dialogues(seed: seed, split: name, scale: options.scale)
     let dialogues = dialogues(of: script, split: name)
     var features: [Modality: FeatureTable] = [:]

@@ -6,7 +6,7 @@ import TensorCore
 /// Parameters have the names and layout of PyTorch's `nn.LSTM`: `weight_ih_l0` [4H, inputs],
 /// `weight_hh_l0` [4H, H], `bias_ih_l0` and `bias_hh_l0` [4H], gate order i, f, g, o, and the same
 /// with suffix `_reverse`; all uniform on ±1/sqrt(H).
-public struct BidirectionalLSTM: BitwiseCopyable, Sendable {
+package struct BidirectionalLSTM: BitwiseCopyable, Sendable {
   private struct Direction: BitwiseCopyable, Sendable {
     let input: ParameterID
     let recurrent: ParameterID
@@ -40,14 +40,14 @@ public struct BidirectionalLSTM: BitwiseCopyable, Sendable {
   private let reverse: Direction
 
   /// Declares the parameters of both directions.
-  public init(_ name: String, inputs: Int, hidden: Int, in layout: inout ParameterLayout) {
+  package init(_ name: String, inputs: Int, hidden: Int, in layout: inout ParameterLayout) {
     forward = Direction(name, suffix: "", inputs: inputs, hidden: hidden, in: &layout)
     reverse = Direction(name, suffix: "_reverse", inputs: inputs, hidden: hidden, in: &layout)
   }
 
   /// - Parameter x: packed rows, [N, inputs].
   /// - Returns: both hidden states side by side, [N, 2H].
-  public func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
+  package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.bidirectionalLSTM(
       x, groups: pass.dialogues, forward: forward.weights(pass.parameters),
       reverse: reverse.weights(pass.parameters))

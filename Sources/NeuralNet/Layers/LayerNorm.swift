@@ -4,13 +4,13 @@ import TensorCore
 /// Layer normalisation with a learned scale and shift (Ba, Kiros, Hinton 2016).
 ///
 /// Parameters `<name>.weight` [width], one, and `<name>.bias` [width], zero; neither is decayed.
-public struct LayerNorm: BitwiseCopyable, Sendable {
+package struct LayerNorm: BitwiseCopyable, Sendable {
   let gamma: ParameterID
   let beta: ParameterID
   let epsilon: Float
 
   /// Declares the parameters.
-  public init(
+  package init(
     _ name: String, width: Int, epsilon: Float = 1e-5, in layout: inout ParameterLayout
   ) {
     gamma = layout.declare(
@@ -21,7 +21,7 @@ public struct LayerNorm: BitwiseCopyable, Sendable {
   }
 
   /// - Parameter x: [N, width].
-  public func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
+  package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.layerNorm(
       x, gamma: pass.parameters[gamma], beta: pass.parameters[beta], epsilon: epsilon)
   }

@@ -5,12 +5,12 @@ import TensorCore
 ///
 /// Parameters `<name>.weight` [outputs, inputs], uniform on ±1/sqrt(inputs), and `<name>.bias`
 /// [outputs], zero.
-public struct Linear: BitwiseCopyable, Sendable {
+package struct Linear: BitwiseCopyable, Sendable {
   let weight: ParameterID
   let bias: ParameterID
 
   /// Declares the parameters.
-  public init(_ name: String, inputs: Int, outputs: Int, in layout: inout ParameterLayout) {
+  package init(_ name: String, inputs: Int, outputs: Int, in layout: inout ParameterLayout) {
     let bound = 1 / Float(inputs).squareRoot()
     weight = layout.declare(
       "\(name).weight", shape: [outputs, inputs], initializer: .uniform(bound: bound),
@@ -21,7 +21,7 @@ public struct Linear: BitwiseCopyable, Sendable {
 
   /// - Parameter x: [N, inputs].
   /// - Returns: [N, outputs].
-  public func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
+  package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.linear(x, weight: pass.parameters[weight], bias: pass.parameters[bias])
   }
 
@@ -32,7 +32,7 @@ public struct Linear: BitwiseCopyable, Sendable {
   ///
   /// - Parameter x: [N, inputs].
   /// - Returns: [N, outputs].
-  public func keys(_ x: Variable, _ pass: Pass) -> Variable {
+  package func keys(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.linear(
       x, weight: pass.parameters[weight], bias: .constant(pass.parameters[bias].value))
   }
@@ -41,7 +41,7 @@ public struct Linear: BitwiseCopyable, Sendable {
   ///
   /// - Parameter xs: [N, inputs] each.
   /// - Returns: [N, outputs] each.
-  public func keys(_ xs: VariableList, _ pass: Pass) -> VariableList {
+  package func keys(_ xs: VariableList, _ pass: Pass) -> VariableList {
     pass.tape.linear(
       xs, sharing: pass.parameters[weight], bias: pass.parameters[bias].value)
   }

@@ -4,14 +4,14 @@ import TensorCore
 /// Self-attention of every row over the rows of its dialogue, without a mask.
 ///
 /// Query, key and value are linear maps named `<name>.query`, `<name>.key`, `<name>.value`.
-public struct SelfAttention: BitwiseCopyable, Sendable {
+package struct SelfAttention: BitwiseCopyable, Sendable {
   private let query: Linear
   private let key: Linear
   private let value: Linear
   private let headCount: Int
 
   /// Declares the parameters of the three maps.
-  public init(
+  package init(
     _ name: String, inputs: Int, outputs: Int, headCount: Int = 1, in layout: inout ParameterLayout
   ) {
     query = Linear("\(name).query", inputs: inputs, outputs: outputs, in: &layout)
@@ -22,7 +22,7 @@ public struct SelfAttention: BitwiseCopyable, Sendable {
 
   /// - Parameter x: [N, inputs].
   /// - Returns: [N, outputs].
-  public func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
+  package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.attention(
       query: query(x, pass), key: key.keys(x, pass), value: value(x, pass), groups: pass.dialogues,
       headCount: headCount)

@@ -2,17 +2,17 @@
 ///
 /// Every backward kernel takes `accumulate`: whether the input's gradient already holds a
 /// contribution that must be added to.
-public enum Activation {
+package enum Activation {
   /// Elements in one piece of parallel work: large enough to outweigh waking a thread.
   static let chunkSize = 1 << 14
 
   /// `y = tanh(x)`; `x` and `y` may be the same memory.
-  public static func tanhForward(_ x: Tensor, into y: Tensor, workers: Workers) {
+  package static func tanhForward(_ x: Tensor, into y: Tensor, workers: Workers) {
     map(x, into: y, workers) { $0.hyperbolicTangent }
   }
 
   /// `dx = (1 - y^2) dy` with `y = tanh(x)`.
-  public static func tanhBackward(
+  package static func tanhBackward(
     _ dy: Tensor, output y: Tensor, into dx: Tensor, accumulate: Bool, workers: Workers
   ) {
     combine(dy, y, into: dx, accumulate: accumulate, workers) { dy, y in
@@ -21,12 +21,12 @@ public enum Activation {
   }
 
   /// `y = 1 / (1 + exp(-x))`; `x` and `y` may be the same memory.
-  public static func sigmoidForward(_ x: Tensor, into y: Tensor, workers: Workers) {
+  package static func sigmoidForward(_ x: Tensor, into y: Tensor, workers: Workers) {
     map(x, into: y, workers) { $0.logistic }
   }
 
   /// `dx = y (1 - y) dy` with `y = sigmoid(x)`.
-  public static func sigmoidBackward(
+  package static func sigmoidBackward(
     _ dy: Tensor, output y: Tensor, into dx: Tensor, accumulate: Bool, workers: Workers
   ) {
     combine(dy, y, into: dx, accumulate: accumulate, workers) { dy, y in
@@ -41,7 +41,7 @@ public enum Activation {
   /// p(x) = exp(-x^2 / 2) / sqrt(2 pi)
   /// ```
   /// `derivative` may be the memory of `x`, which the backward pass does not need any more.
-  public static func geluForward(
+  package static func geluForward(
     _ x: Tensor, into y: Tensor, derivative: Tensor, workers: Workers
   ) {
     precondition(x.hasShape(of: y) && x.hasShape(of: derivative), "shapes differ")
@@ -59,7 +59,7 @@ public enum Activation {
   }
 
   /// `dx = dy * derivative`.
-  public static func geluBackward(
+  package static func geluBackward(
     _ dy: Tensor, derivative: Tensor, into dx: Tensor, accumulate: Bool, workers: Workers
   ) {
     combine(dy, derivative, into: dx, accumulate: accumulate, workers) { $0 * $1 }

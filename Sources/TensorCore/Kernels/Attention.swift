@@ -3,7 +3,7 @@
 /// ```
 /// P = softmax(Q K^T / sqrt(width of a head)),  Y = P V        for each group and head
 /// ```
-public enum Attention {
+package enum Attention {
   /// The part of a packed tensor that belongs to one group and one head.
   private static func block(
     _ tensor: Tensor, rows: Range<Int>, head: Int, headWidth: Int
@@ -14,7 +14,7 @@ public enum Attention {
   }
 
   /// The number of floats that the attention weights of all groups take.
-  public static func weightCount(_ groups: RowGroups, headCount: Int) -> Int {
+  package static func weightCount(_ groups: RowGroups, headCount: Int) -> Int {
     var count = 0
     for group in 0..<groups.count {
       count += groups.rows(of: group).count * groups.rows(of: group).count
@@ -30,7 +30,7 @@ public enum Attention {
   ///   - headCount: divides the width.
   ///   - weights: receives P, ``weightCount(_:headCount:)`` floats.
   ///   - y: result, [N, width].
-  public static func forward(
+  package static func forward(
     _ q: Tensor, _ k: Tensor, _ v: Tensor, groups: RowGroups, headCount: Int,
     weights: UnsafeMutablePointer<Float>, into y: Tensor
   ) {
@@ -52,7 +52,7 @@ public enum Attention {
   }
 
   /// Writes the gradients of queries, keys and values.
-  public static func backward(
+  package static func backward(
     _ dy: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, groups: RowGroups, headCount: Int,
     weights: UnsafeMutablePointer<Float>, into dq: Tensor, _ dk: Tensor, _ dv: Tensor,
     arena: StepArena

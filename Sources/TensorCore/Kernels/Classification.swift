@@ -4,7 +4,7 @@ import Glibc
 ///
 /// Rows are few and classes fewer, so these kernels compute in `Double` and add losses up in
 /// `Double`, one row after another.
-public enum Classification {
+package enum Classification {
   /// The softmax of every row and the sum of `-log p[label]` over all rows.
   ///
   /// - Parameters:
@@ -12,7 +12,7 @@ public enum Classification {
   ///   - labels: the true class of every row, 0 ..< K.
   ///   - probabilities: receives the softmax, [N, K].
   /// - Returns: the sum of the negative log-likelihoods, (13) and (24).
-  public static func crossEntropyForward(
+  package static func crossEntropyForward(
     _ logits: Tensor, labels: UnsafeBufferPointer<Int>, probabilities: Tensor
   ) -> Double {
     precondition(
@@ -26,7 +26,7 @@ public enum Classification {
   }
 
   /// `dlogits = weight (p - onehot(label))`, where weight is the loss's derivative by the sum.
-  public static func crossEntropyBackward(
+  package static func crossEntropyBackward(
     _ probabilities: Tensor, labels: UnsafeBufferPointer<Int>, weight: Float,
     into dlogits: Tensor, accumulate: Bool
   ) {
@@ -41,7 +41,7 @@ public enum Classification {
   }
 
   /// The softmax of every row.
-  public static func softmaxForward(_ logits: Tensor, into probabilities: Tensor) {
+  package static func softmaxForward(_ logits: Tensor, into probabilities: Tensor) {
     precondition(logits.hasShape(of: probabilities), "shapes differ")
     for row in 0..<logits.rows {
       _ = softmax(logits.row(row), into: probabilities.row(row), count: logits.columns)
@@ -49,7 +49,7 @@ public enum Classification {
   }
 
   /// `dx = p (dp - p . dp)` for every row, with p the softmax of x.
-  public static func softmaxBackward(
+  package static func softmaxBackward(
     _ dp: Tensor, output p: Tensor, into dx: Tensor, accumulate: Bool
   ) {
     for row in 0..<p.rows {
@@ -75,7 +75,7 @@ public enum Classification {
   }
 
   /// The sum of squared differences between `x` and a constant target, (14).
-  public static func squaredErrorForward(_ x: Tensor, target: Tensor) -> Double {
+  package static func squaredErrorForward(_ x: Tensor, target: Tensor) -> Double {
     precondition(x.hasShape(of: target), "shapes differ")
     var sum = 0.0
     for index in 0..<x.count {
@@ -86,7 +86,7 @@ public enum Classification {
   }
 
   /// `dx = 2 weight (x - target)`, where weight is the loss's derivative by the sum.
-  public static func squaredErrorBackward(
+  package static func squaredErrorBackward(
     _ x: Tensor, target: Tensor, weight: Float, into dx: Tensor, accumulate: Bool
   ) {
     for index in 0..<x.count {

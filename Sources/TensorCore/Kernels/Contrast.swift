@@ -8,9 +8,9 @@ import Glibc
 /// ```
 /// with s the cosine. With `.sum` reduction the factor 1/|P_i| is left out. Rows never meet rows of
 /// another dialogue.
-public struct Contrast: BitwiseCopyable {
+package struct Contrast: BitwiseCopyable {
   /// Which other rows of a dialogue an anchor is drawn to.
-  public enum Positives: BitwiseCopyable, Sendable {
+  package enum Positives: BitwiseCopyable, Sendable {
     /// The rows of the same modality, (3).
     case sameModality
     /// The rows of the same utterance, (5).
@@ -30,7 +30,7 @@ public struct Contrast: BitwiseCopyable {
   ///   - temperature: tau, above 0.
   ///   - averagesPositives: whether an anchor's terms are averaged or added.
   ///   - modalityCount: M, the number of modalities in use.
-  public init(
+  package init(
     positives: Positives, temperature: Float, averagesPositives: Bool, modalityCount: Int
   ) {
     precondition(temperature > 0, "temperature \(temperature) is not positive")
@@ -41,7 +41,7 @@ public struct Contrast: BitwiseCopyable {
   }
 
   /// What the backward pass needs of one dialogue.
-  public struct Block: BitwiseCopyable {
+  package struct Block: BitwiseCopyable {
     let unit: Tensor  // [M n, width], rows divided by their norms, modality after modality
     let norms: Tensor  // [M n, 1]
     let gradient: Tensor  // [M n, M n], the loss's derivative by each cosine
@@ -64,7 +64,7 @@ public struct Contrast: BitwiseCopyable {
   }
 
   /// Brings the rows of one dialogue together and divides each by its norm.
-  public func makeBlock(
+  package func makeBlock(
     rows: Range<Int>, arena: StepArena, width: Int, row source: (Int, Int) -> UnsafePointer<Float>
   ) -> Block {
     let count = modalityCount * rows.count
@@ -88,7 +88,7 @@ public struct Contrast: BitwiseCopyable {
   }
 
   /// The sum of l_i over the anchors of one dialogue; leaves its derivative in `block.gradient`.
-  public func forward(_ block: Block, utterances: Int) -> Double {
+  package func forward(_ block: Block, utterances: Int) -> Double {
     let count = block.unit.rows
     let positiveCount = positiveCount(utterances: utterances)
     guard positiveCount > 0 else {
@@ -143,7 +143,7 @@ public struct Contrast: BitwiseCopyable {
   }
 
   /// The gradient of each row of a dialogue, handed to `receive` as (modality, row, gradient).
-  public func backward(
+  package func backward(
     _ block: Block, rows: Range<Int>, weight: Float, arena: StepArena,
     receive: (_ modality: Int, _ row: Int, _ gradient: UnsafePointer<Float>) -> Void
   ) {

@@ -3,16 +3,16 @@
 /// Element e of a dialogue (`row in the dialogue * width + column`) is kept when word e of the
 /// stream (seed, layer, step, dialogue) is at least `probability * 2^32`; kept elements are
 /// multiplied by `1 / (1 - probability)`.
-public struct Dropout: BitwiseCopyable, Sendable {
+package struct Dropout: BitwiseCopyable, Sendable {
   private let layer: UInt32
 
   /// The dropout of one named place in the model, with masks of its own.
-  public init(layer name: String) {
+  package init(layer name: String) {
     layer = RandomStream.hash(of: "dropout.\(name)")
   }
 
   /// What the masks of one training step depend on.
-  public struct Randomness: BitwiseCopyable, Sendable {
+  package struct Randomness: BitwiseCopyable, Sendable {
     let seed: UInt64
     let step: UInt32
     let threshold: UInt32
@@ -24,7 +24,7 @@ public struct Dropout: BitwiseCopyable, Sendable {
     ///   - seed: the seed of the run.
     ///   - step: the training step, from 0.
     ///   - probability: the share of elements that become zero, in 0 ..< 1.
-    public init(seed: UInt64, step: Int, probability: Double) {
+    package init(seed: UInt64, step: Int, probability: Double) {
       precondition((0..<1).contains(probability), "probability \(probability) is not in 0 ..< 1")
       self.seed = seed
       self.step = UInt32(truncatingIfNeeded: step)
@@ -39,7 +39,7 @@ public struct Dropout: BitwiseCopyable, Sendable {
   ///   - mask: the rows of all dialogues of a micro-batch, one dialogue after another.
   ///   - batch: which rows belong to which dialogue.
   ///   - randomness: of the step.
-  public func fill(
+  package func fill(
     _ mask: Tensor, dialogues batch: RowGroups, randomness: Randomness, workers: Workers
   ) {
     precondition(mask.rows == batch.rowCount, "mask has \(mask.rows) rows, not \(batch.rowCount)")

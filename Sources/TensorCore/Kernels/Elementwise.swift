@@ -1,7 +1,7 @@
 /// Sums, products and copies of whole tensors and of their rows and columns.
-public enum Elementwise {
+package enum Elementwise {
   /// `y = x`, or `y += x`.
-  public static func add(_ x: Tensor, into y: Tensor, accumulate: Bool, scale: Float = 1) {
+  package static func add(_ x: Tensor, into y: Tensor, accumulate: Bool, scale: Float = 1) {
     precondition(x.hasShape(of: y), "shapes differ")
     forEachVector(count: x.count) { start, length in
       (SIMD8(x.pointer + start, length: length) * scale)
@@ -10,7 +10,7 @@ public enum Elementwise {
   }
 
   /// `c = a * b`, element by element, or `c += a * b`.
-  public static func multiply(
+  package static func multiply(
     _ a: Tensor, _ b: Tensor, into c: Tensor, accumulate: Bool, workers: Workers
   ) {
     precondition(a.hasShape(of: b) && a.hasShape(of: c), "shapes differ")
@@ -25,14 +25,14 @@ public enum Elementwise {
   }
 
   /// Writes the row vector `bias` [1, columns] into every row of `y`.
-  public static func broadcastRow(_ bias: Tensor, into y: Tensor) {
+  package static func broadcastRow(_ bias: Tensor, into y: Tensor) {
     precondition(bias.count == y.columns, "bias has \(bias.count) elements, not \(y.columns)")
     for row in 0..<y.rows { y.row(row).update(from: bias.pointer, count: y.columns) }
   }
 
   /// Adds up the rows of `x` into `sum` [1, columns]: those of each segment in ascending order, then
   /// the segments in their tree.
-  public static func sumRows(
+  package static func sumRows(
     _ x: Tensor, segments: RowSegments, into sum: Tensor, accumulate: Bool
   ) {
     precondition(
@@ -49,7 +49,7 @@ public enum Elementwise {
   }
 
   /// Copies `part` [rows, w] into columns `first ..< first + w` of `whole`.
-  public static func insertColumns(_ part: Tensor, into whole: Tensor, first: Int) {
+  package static func insertColumns(_ part: Tensor, into whole: Tensor, first: Int) {
     precondition(
       part.rows == whole.rows && first + part.columns <= whole.columns, "columns do not fit")
     for row in 0..<part.rows {
@@ -58,7 +58,7 @@ public enum Elementwise {
   }
 
   /// Copies columns `first ..< first + w` of `whole` into `part` [rows, w], or adds them to it.
-  public static func extractColumns(
+  package static func extractColumns(
     _ whole: Tensor, first: Int, into part: Tensor, accumulate: Bool
   ) {
     precondition(
@@ -76,7 +76,7 @@ public enum Elementwise {
   /// `y = factors[row] * x`, row by row, or adds it to `y`.
   ///
   /// - Parameter factors: one factor a row, [rows, 1].
-  public static func scaleRows(_ x: Tensor, by factors: Tensor, into y: Tensor, accumulate: Bool) {
+  package static func scaleRows(_ x: Tensor, by factors: Tensor, into y: Tensor, accumulate: Bool) {
     precondition(x.hasShape(of: y) && factors.count == x.rows, "shapes differ")
     for row in 0..<x.rows {
       let factor = factors.pointer[row]
@@ -92,7 +92,7 @@ public enum Elementwise {
   /// The inner product of matching rows, `products[row] = a[row] . b[row]`, or adds it.
   ///
   /// - Parameter products: one number a row, [rows, 1].
-  public static func dotRows(
+  package static func dotRows(
     _ a: Tensor, _ b: Tensor, into products: Tensor, accumulate: Bool, scale: Float = 1
   ) {
     precondition(a.hasShape(of: b) && products.count == a.rows, "shapes differ")

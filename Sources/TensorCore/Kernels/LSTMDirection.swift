@@ -7,9 +7,9 @@
 /// ```
 /// with h' and c' from the step before, zero at the first. The layout of the weights and the order
 /// of the gates are those of PyTorch's `nn.LSTM`. N rows, D input width, H hidden width.
-public struct LSTMDirection: BitwiseCopyable {
+package struct LSTMDirection: BitwiseCopyable {
   /// The weights of one direction.
-  public struct Weights: BitwiseCopyable {
+  package struct Weights: BitwiseCopyable {
     let input: Tensor
     let recurrent: Tensor
     let inputBias: Tensor
@@ -20,7 +20,7 @@ public struct LSTMDirection: BitwiseCopyable {
     ///   - recurrent: W_hh, [4H, H].
     ///   - inputBias: b_ih, [1, 4H].
     ///   - recurrentBias: b_hh, [1, 4H].
-    public init(input: Tensor, recurrent: Tensor, inputBias: Tensor, recurrentBias: Tensor) {
+    package init(input: Tensor, recurrent: Tensor, inputBias: Tensor, recurrentBias: Tensor) {
       precondition(
         input.rows == recurrent.rows && recurrent.rows == 4 * recurrent.columns,
         "LSTM weights [\(input.rows), \(input.columns)] and "
@@ -43,7 +43,7 @@ public struct LSTMDirection: BitwiseCopyable {
   private var hiddenWidth: Int { hidden.columns }
 
   /// Reserves what both passes need.
-  public init(reverse: Bool, order: TimeMajor, hiddenWidth: Int, arena: StepArena) {
+  package init(reverse: Bool, order: TimeMajor, hiddenWidth: Int, arena: StepArena) {
     self.order = order
     rows = reverse ? order.reverseRows : order.forwardRows
     let count = order.rowCount
@@ -63,7 +63,7 @@ public struct LSTMDirection: BitwiseCopyable {
   ///   - products: how products are made.
   ///   - arena: for scratch memory, which it has back afterwards.
   ///   - workers: gates are divided between them.
-  public func readInputs(
+  package func readInputs(
     _ x: Tensor, _ weights: Weights, products: LinearProducts, arena: StepArena, workers: Workers
   ) {
     arena.temporarily {
@@ -85,7 +85,7 @@ public struct LSTMDirection: BitwiseCopyable {
   ///   - packedRecurrent: W_hh transposed into panels, depth H.
   ///   - output: packed rows, at least `firstColumn + H` wide.
   ///   - firstColumn: where this direction's half begins.
-  public func forward(packedRecurrent: PanelMatrix, into output: Tensor, firstColumn: Int) {
+  package func forward(packedRecurrent: PanelMatrix, into output: Tensor, firstColumn: Int) {
     for step in 0..<order.stepCount {
       let positions = order.positions(of: step)
       if step > 0 {
@@ -137,7 +137,7 @@ public struct LSTMDirection: BitwiseCopyable {
   ///   - outputGradient: packed rows; this direction reads columns from `firstColumn` on.
   ///   - packedRecurrent: W_hh as it is stored, in panels, depth 4H.
   ///   - firstColumn: where this direction's half begins.
-  public func backward(
+  package func backward(
     _ outputGradient: Tensor, packedRecurrent: PanelMatrix, firstColumn: Int
   ) {
     guard order.stepCount > 0 else { return }
@@ -192,7 +192,7 @@ public struct LSTMDirection: BitwiseCopyable {
   /// those of a linear map.
   ///
   /// - Returns: packed rows, [N, 4H].
-  public func gateGradients(arena: StepArena) -> Tensor {
+  package func gateGradients(arena: StepArena) -> Tensor {
     let packed = arena.tensor(rows: gates.rows, columns: gates.columns)
     TimeMajor.scatter(gates, rows: rows, into: packed)
     return packed
@@ -201,7 +201,7 @@ public struct LSTMDirection: BitwiseCopyable {
   /// The hidden state that went into every row, zero where a dialogue begins.
   ///
   /// - Returns: packed rows, [N, H].
-  public func precedingHidden(arena: StepArena) -> Tensor {
+  package func precedingHidden(arena: StepArena) -> Tensor {
     let packed = arena.tensor(rows: hidden.rows, columns: hiddenWidth)
     for step in 0..<order.stepCount {
       let positions = order.positions(of: step)

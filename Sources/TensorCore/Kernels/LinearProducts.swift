@@ -1,7 +1,7 @@
 /// The three matrix products of a linear map `y = x W^T`.
 ///
 /// Letters: N rows, D inputs, E outputs.
-public struct LinearProducts: BitwiseCopyable, Sendable {
+package struct LinearProducts: BitwiseCopyable, Sendable {
   /// Whether the bits of a result do not depend on company.
   ///
   /// OpenBLAS orders a sum by the shape of the whole product and the number of threads, so that a row
@@ -11,13 +11,13 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
   /// - the gradient of `W` is summed over the rows of each segment first, and the segments then in
   ///   the binary tree over their numbers, so that any aligned run of them may be computed anywhere;
   /// - neither depends on the number of threads.
-  public let areReproducible: Bool
+  package let isDeterministic: Bool
 
   /// Products with bits that do not depend on company.
-  public static let reproducible = LinearProducts(areReproducible: true)
+  package static let reproducible = LinearProducts(isDeterministic: true)
 
   /// Products by OpenBLAS, which knows the widest registers of the processor.
-  public static let fast = LinearProducts(areReproducible: false)
+  package static let fast = LinearProducts(isDeterministic: false)
 
   /// The rows of W that are multiplied while they stay in the second-level cache.
   private static let depthBlock = 128
@@ -30,14 +30,14 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - y: [N, E], which holds the bias or other terms.
   ///   - arena: for scratch memory, which it has back afterwards.
   ///   - workers: outputs are divided between them.
-  public func addForward(
+  package func addForward(
     _ x: Tensor, weight: Tensor, into y: Tensor, arena: StepArena, workers: Workers
   ) {
     precondition(
       x.columns == weight.columns && y.columns == weight.rows && x.rows == y.rows,
       "cannot multiply [\(x.rows), \(x.columns)] by [\(weight.rows), \(weight.columns)] transposed")
     guard x.rows > 0 else { return }
-    guard areReproducible else {
+    guard isDeterministic else {
       return MatrixProduct.multiply(x, weight.transposed, into: y, accumulate: true)
     }
     // W is read once from memory, six of its rows at a time, and meets all of x, which is packed.
@@ -90,7 +90,7 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - accumulate: whether the product is added to what `dx` holds.
   ///   - arena: for scratch memory, which it has back afterwards.
   ///   - workers: inputs are divided between them.
-  public func inputGradient(
+  package func inputGradient(
     _ dy: Tensor, weight: Tensor, into dx: Tensor, accumulate: Bool, arena: StepArena,
     workers: Workers
   ) {
@@ -98,7 +98,7 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
       dy.columns == weight.rows && dx.columns == weight.columns && dy.rows == dx.rows,
       "cannot multiply [\(dy.rows), \(dy.columns)] by [\(weight.rows), \(weight.columns)]")
     guard dy.rows > 0 else { return }
-    guard areReproducible else {
+    guard isDeterministic else {
       return MatrixProduct.multiply(dy, weight, into: dx, accumulate: accumulate)
     }
     // W is read once from memory, a few rows at a time, in the order in which it lies.
@@ -147,7 +147,7 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - accumulate: whether the sum is added to what `dWeight` holds.
   ///   - arena: for scratch memory, which it has back afterwards.
   ///   - workers: outputs are divided between them.
-  public func weightGradient(
+  package func weightGradient(
     _ dy: Tensor, _ x: Tensor, segments: RowSegments, into dWeight: Tensor, accumulate: Bool,
     arena: StepArena, workers: Workers
   ) {
@@ -155,7 +155,7 @@ public struct LinearProducts: BitwiseCopyable, Sendable {
       dy.rows == x.rows && dWeight.rows == dy.columns && dWeight.columns == x.columns
         && segments.rowCount == x.rows,
       "cannot multiply [\(dy.rows), \(dy.columns)] transposed by [\(x.rows), \(x.columns)]")
-    guard areReproducible else {
+    guard isDeterministic else {
       precondition(segments.count == 1, "OpenBLAS cannot sum \(segments.count) segments apart")
       return MatrixProduct.multiply(dy.transposed, x, into: dWeight, accumulate: accumulate)
     }

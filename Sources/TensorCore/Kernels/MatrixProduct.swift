@@ -1,13 +1,13 @@
 import COpenBLAS
 
 /// Something that can stand in a matrix product: a tensor, or a block of one.
-public protocol MatrixOperand {
+package protocol MatrixOperand {
   /// Where the matrix lies in memory, and whether it enters transposed.
   var block: MatrixBlock { get }
 }
 
 /// A row-major matrix inside a larger one, as it is stored or transposed.
-public struct MatrixBlock: BitwiseCopyable, MatrixOperand {
+package struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   let pointer: UnsafeMutablePointer<Float>
   let storedRows: Int
   let storedColumns: Int
@@ -20,7 +20,7 @@ public struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   ///   - columns: the number of stored columns.
   ///   - stride: floats from one stored row to the next, at least `columns`.
   ///   - isTransposed: whether the matrix enters a product transposed.
-  public init(
+  package init(
     _ pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int,
     isTransposed: Bool = false
   ) {
@@ -32,18 +32,18 @@ public struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   }
 
   /// The block itself.
-  public var block: MatrixBlock { self }
+  package var block: MatrixBlock { self }
 
   /// The number of rows as the block enters a product.
-  public var rows: Int { isTransposed ? storedColumns : storedRows }
+  package var rows: Int { isTransposed ? storedColumns : storedRows }
 
   /// The number of columns as the block enters a product.
-  public var columns: Int { isTransposed ? storedRows : storedColumns }
+  package var columns: Int { isTransposed ? storedRows : storedColumns }
 }
 
 extension MatrixOperand {
   /// The same matrix, transposed.
-  public var transposed: MatrixBlock {
+  package var transposed: MatrixBlock {
     let block = block
     return MatrixBlock(
       block.pointer, rows: block.storedRows, columns: block.storedColumns, stride: block.stride,
@@ -53,13 +53,13 @@ extension MatrixOperand {
 
 extension Tensor: MatrixOperand {
   /// The whole tensor.
-  public var block: MatrixBlock {
+  package var block: MatrixBlock {
     MatrixBlock(pointer, rows: rows, columns: columns, stride: columns)
   }
 }
 
 /// Matrix products through OpenBLAS: the only caller of `cblas_*`.
-public enum MatrixProduct {
+package enum MatrixProduct {
   /// Computes `c = scale * a b`, or adds it to `c`.
   ///
   /// - Parameters:
@@ -68,7 +68,7 @@ public enum MatrixProduct {
   ///   - c: result, [m, n], not transposed.
   ///   - accumulate: whether the product is added to what `c` holds.
   ///   - scale: a factor of every element of the product.
-  public static func multiply(
+  package static func multiply(
     _ a: some MatrixOperand, _ b: some MatrixOperand, into c: some MatrixOperand,
     accumulate: Bool, scale: Float = 1
   ) {
@@ -92,18 +92,18 @@ public enum MatrixProduct {
 }
 
 /// What is known about, and may be asked of, the BLAS library of this process.
-public enum BLASLibrary {
+package enum BLASLibrary {
   /// The processor kernel that OpenBLAS chose, such as `Haswell`.
-  public static var kernelName: String { String(cString: openblas_get_corename()) }
+  package static var kernelName: String { String(cString: openblas_get_corename()) }
 
   /// The version and build options of OpenBLAS.
-  public static var configuration: String { String(cString: openblas_get_config()) }
+  package static var configuration: String { String(cString: openblas_get_config()) }
 
   /// The number of threads that a product may use.
-  public static var threadCount: Int { Int(openblas_get_num_threads()) }
+  package static var threadCount: Int { Int(openblas_get_num_threads()) }
 
   /// Sets the number of threads that a product may use, for the whole process.
-  public static func setThreadCount(_ count: Int) {
+  package static func setThreadCount(_ count: Int) {
     openblas_set_num_threads(Int32(count))
   }
 }

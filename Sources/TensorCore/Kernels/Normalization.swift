@@ -4,7 +4,7 @@
 /// y = gamma (x - mean) r + beta,   r = 1 / sqrt(variance + epsilon)
 /// ```
 /// The variance is the biased one.
-public enum Normalization {
+package enum Normalization {
   /// - Parameters:
   ///   - x: [N, width].
   ///   - gamma: scale, [1, width].
@@ -13,7 +13,7 @@ public enum Normalization {
   ///   - normalized: receives `(x - mean) r`, [N, width].
   ///   - reciprocals: receives r, [N, 1].
   ///   - y: result, [N, width].
-  public static func forward(
+  package static func forward(
     _ x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Float, normalized: Tensor,
     reciprocals: Tensor, into y: Tensor
   ) {
@@ -44,7 +44,7 @@ public enum Normalization {
   }
 
   /// `dx = r (g - mean(g) - xhat mean(g xhat))` with `g = gamma dy`.
-  public static func backward(
+  package static func backward(
     _ dy: Tensor, gamma: Tensor, normalized: Tensor, reciprocals: Tensor, into dx: Tensor,
     accumulate: Bool
   ) {
@@ -75,7 +75,7 @@ public enum Normalization {
   }
 
   /// `dgamma = sum over rows of dy xhat`: the segments are summed in their tree.
-  public static func scaleGradient(
+  package static func scaleGradient(
     _ dy: Tensor, normalized: Tensor, segments: RowSegments, into dgamma: Tensor, accumulate: Bool
   ) {
     precondition(segments.rowCount == dy.rows, "\(segments.rowCount) rows, not \(dy.rows)")

@@ -5,14 +5,14 @@
 /// stays in the first-level cache while all rows pass over it. Every element of a product is one
 /// chain of fused multiply-adds in ascending depth, so the bits of a row do not depend on which
 /// other rows stand in the same product.
-public struct PanelMatrix: BitwiseCopyable {
+package struct PanelMatrix: BitwiseCopyable {
   static let panelColumns = 24
 
   private let pointer: UnsafeMutablePointer<Float>
   /// The number of rows of the packed matrix.
-  public let depth: Int
+  package let depth: Int
   /// The number of columns of the packed matrix.
-  public let columns: Int
+  package let columns: Int
 
   private var panelCount: Int { Self.panelCount(columns: columns) }
 
@@ -30,7 +30,7 @@ public struct PanelMatrix: BitwiseCopyable {
   }
 
   /// Packs `matrix` as it is stored: depth is its row count.
-  public init(packing matrix: Tensor, arena: StepArena) {
+  package init(packing matrix: Tensor, arena: StepArena) {
     self.init(depth: matrix.rows, columns: matrix.columns, arena: arena)
     for panel in 0..<panelCount {
       let first = panel * Self.panelColumns
@@ -44,7 +44,7 @@ public struct PanelMatrix: BitwiseCopyable {
   }
 
   /// Packs the transpose of `matrix`: depth is its column count.
-  public init(packingTransposeOf matrix: Tensor, arena: StepArena) {
+  package init(packingTransposeOf matrix: Tensor, arena: StepArena) {
     self.init(depth: matrix.columns, columns: matrix.rows, arena: arena)
     for panel in 0..<panelCount {
       let target = pointer + panel * depth * Self.panelColumns
@@ -66,7 +66,7 @@ public struct PanelMatrix: BitwiseCopyable {
   ///   - a: left factor, [m, depth].
   ///   - c: result, [m, columns].
   ///   - accumulate: whether the product is added to what `c` holds.
-  public func multiply(_ a: Tensor, into c: Tensor, accumulate: Bool) {
+  package func multiply(_ a: Tensor, into c: Tensor, accumulate: Bool) {
     precondition(
       a.columns == depth && c.columns == columns && a.rows == c.rows,
       "cannot multiply [\(a.rows), \(a.columns)] by [\(depth), \(columns)]")

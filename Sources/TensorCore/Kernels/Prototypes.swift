@@ -1,12 +1,12 @@
 /// Kernels of the context refusion mechanism around emotion prototypes.
-public enum Prototypes {
+package enum Prototypes {
   /// Adds every row to the sum of its label, (18).
   ///
   /// - Parameters:
   ///   - x: aligned features of one modality, [N, width].
   ///   - labels: the emotion of every row, 0 ..< K.
   ///   - sums: [K, width] in `Double`, row-major; rows are added in ascending order.
-  public static func accumulate(
+  package static func accumulate(
     _ x: Tensor, labels: UnsafeBufferPointer<Int>, into sums: UnsafeMutableBufferPointer<Double>
   ) {
     for row in 0..<x.rows {
@@ -24,7 +24,7 @@ public enum Prototypes {
   ///   - prototypes: R, [K, width], constant.
   ///   - margin: beta.
   ///   - isActive: receives 1 where a row lies outside the margin, else 0, [N, 1].
-  public static func marginForward(
+  package static func marginForward(
     _ x: Tensor, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, margin: Float,
     isActive: Tensor
   ) -> Double {
@@ -46,7 +46,7 @@ public enum Prototypes {
   }
 
   /// `dx = 2 weight (x - R_label) / width` for rows outside the margin, else 0.
-  public static func marginBackward(
+  package static func marginBackward(
     _ x: Tensor, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, isActive: Tensor,
     weight: Float, into dx: Tensor, accumulate: Bool
   ) {
@@ -66,7 +66,7 @@ public enum Prototypes {
   /// Adds the cosine of matching rows to `sums`, each norm clamped below at 1e-8, (20).
   ///
   /// - Parameter sums: one number a row, [N, 1].
-  public static func addCosines(_ a: Tensor, _ b: Tensor, scale: Float, into sums: Tensor) {
+  package static func addCosines(_ a: Tensor, _ b: Tensor, scale: Float, into sums: Tensor) {
     precondition(a.hasShape(of: b) && sums.count == a.rows, "shapes differ")
     for row in 0..<a.rows {
       let dot = Elementwise.dot(a.row(row), b.row(row), count: a.columns)

@@ -3,7 +3,7 @@
 /// Step t holds one row of every dialogue that is longer than t. Because dialogues are sorted by
 /// length, the rows of a step are a prefix of the rows of the step before, and everything that a
 /// step needs is contiguous.
-public struct TimeMajor: BitwiseCopyable {
+package struct TimeMajor: BitwiseCopyable {
   /// The packed row that stands at each time-major position, for the reading order.
   let forwardRows: UnsafeMutableBufferPointer<Int>
   /// The same for the opposite order: each dialogue from its last utterance to its first.
@@ -20,7 +20,7 @@ public struct TimeMajor: BitwiseCopyable {
   func positions(of step: Int) -> Range<Int> { starts[step]..<starts[step + 1] }
 
   /// Sorts dialogues by falling length, equal lengths by position in the batch.
-  public init(_ groups: RowGroups, arena: StepArena) {
+  package init(_ groups: RowGroups, arena: StepArena) {
     let order = arena.allocate(Int.self, count: groups.count)
     for group in 0..<groups.count { order[group] = group }
     Self.sortByFallingLength(order, groups)

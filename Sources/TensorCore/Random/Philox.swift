@@ -5,14 +5,14 @@
 ///
 /// Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy
 /// as 1, 2, 3", SC'11.
-public enum Philox {
+package enum Philox {
   /// The four random words that belong to one counter value.
   ///
   /// - Parameters:
   ///   - counter: position in the sequence, least significant word first.
   ///   - key: selects the sequence.
   /// - Returns: four words, each uniform over all 32-bit values.
-  public static func block(counter: SIMD4<UInt32>, key: UInt64) -> SIMD4<UInt32> {
+  package static func block(counter: SIMD4<UInt32>, key: UInt64) -> SIMD4<UInt32> {
     var words = counter
     var roundKey = RoundKey(key)
     for _ in 0..<10 {

@@ -14,7 +14,7 @@
 /// | 3 | FNV-1a hash of the purpose |
 ///
 /// The key is the seed of the run.
-public struct RandomStream: RandomNumberGenerator, Sendable {
+package struct RandomStream: RandomNumberGenerator, Sendable {
   private let seed: UInt64
   private var counter: SIMD4<UInt32>
   private var words = SIMD4<UInt32>()
@@ -27,7 +27,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   ///   - purpose: what the numbers are for, such as `shuffle` or the name of a parameter.
   ///   - step: the training step or the epoch, 0 where there is none.
   ///   - item: the dialogue or element the numbers belong to, 0 where there is none.
-  public init(seed: UInt64, purpose: String, step: Int = 0, item: Int = 0) {
+  package init(seed: UInt64, purpose: String, step: Int = 0, item: Int = 0) {
     self.seed = seed
     counter = SIMD4(
       0, UInt32(truncatingIfNeeded: item), UInt32(truncatingIfNeeded: step),
@@ -35,12 +35,12 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   /// The 32-bit FNV-1a hash of a purpose, which is the last word of the counter.
-  public static func hash(of purpose: String) -> UInt32 {
+  package static func hash(of purpose: String) -> UInt32 {
     purpose.utf8.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
   }
 
   /// The next 32 random bits.
-  public mutating func nextWord32() -> UInt32 {
+  package mutating func nextWord32() -> UInt32 {
     if nextWord == 4 {
       words = Philox.block(counter: counter, key: seed)
       counter[0] &+= 1
@@ -51,18 +51,18 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   /// The next 64 random bits, low word first.
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     let low = UInt64(nextWord32())
     return UInt64(nextWord32()) << 32 | low
   }
 
   /// The next number uniform on [0, 1), a multiple of 2^-24, exact in `Float`.
-  public mutating func nextUniform() -> Float {
+  package mutating func nextUniform() -> Float {
     Float(nextWord32() >> 8) * 0x1p-24
   }
 
   /// The next number uniform on [0, 1), a multiple of 2^-53.
-  public mutating func nextUniformDouble() -> Double {
+  package mutating func nextUniformDouble() -> Double {
     Double(next() >> 11) * 0x1p-53
   }
 
@@ -72,7 +72,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   /// `Int.random(in:using:)` draws the same numbers in its next version.
   ///
   /// - Precondition: `bound` is positive and below 2^32.
-  public mutating func nextInteger(below bound: Int) -> Int {
+  package mutating func nextInteger(below bound: Int) -> Int {
     precondition(bound > 0 && bound <= UInt32.max, "bound \(bound) is not in 1 ... 2^32 - 1")
     let bound = UInt32(bound)
     let threshold = (0 &- bound) % bound
@@ -83,7 +83,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   /// A random order of 0 ..< `count`, every order equally likely (Fisher and Yates).
-  public mutating func permutation(of count: Int) -> [Int] {
+  package mutating func permutation(of count: Int) -> [Int] {
     var order = Array(0..<count)
     for last in stride(from: count - 1, to: 0, by: -1) {
       order.swapAt(last, nextInteger(below: last + 1))

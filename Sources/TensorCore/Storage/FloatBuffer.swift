@@ -2,20 +2,20 @@
 ///
 /// Parameters, gradients and optimizer moments each live in one such buffer; named tensors are
 /// slices of it.
-public final class FloatBuffer: @unchecked Sendable {
+package final class FloatBuffer: @unchecked Sendable {
   /// The first element.
-  public let pointer: UnsafeMutablePointer<Float>
+  package let pointer: UnsafeMutablePointer<Float>
   /// The number of floats.
-  public let count: Int
+  package let count: Int
 
   /// Who frees the memory; nil where this buffer does.
   private let owner: AnyObject?
 
   /// The alignment of every buffer in bytes: one cache line, and a multiple of every vector.
-  public static let alignment = 64
+  package static let alignment = 64
 
   /// A buffer of zeros in fresh memory.
-  public init(count: Int) {
+  package init(count: Int) {
     let bytes = UnsafeMutableRawPointer.allocate(
       byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: Self.alignment)
     pointer = bytes.bindMemory(to: Float.self, capacity: count)
@@ -29,7 +29,7 @@ public final class FloatBuffer: @unchecked Sendable {
   /// - Parameters:
   ///   - elements: initialised memory.
   ///   - owner: keeps the memory in place as long as it lives, and lives as long as the buffer.
-  public init(_ elements: UnsafeMutableBufferPointer<Float>, ownedBy owner: AnyObject) {
+  package init(_ elements: UnsafeMutableBufferPointer<Float>, ownedBy owner: AnyObject) {
     guard let start = elements.baseAddress else { preconditionFailure("there is no memory") }
     pointer = start
     count = elements.count
@@ -41,7 +41,7 @@ public final class FloatBuffer: @unchecked Sendable {
   }
 
   /// All elements.
-  public var elements: UnsafeMutableBufferPointer<Float> {
+  package var elements: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 }

@@ -1,31 +1,31 @@
 /// Which consecutive rows of a packed tensor belong together: the utterances of each dialogue.
-public struct RowGroups: BitwiseCopyable {
+package struct RowGroups: BitwiseCopyable {
   /// Group g owns rows `offsets[g] ..< offsets[g + 1]`; one more entry than groups.
-  public let offsets: UnsafeBufferPointer<Int>
+  package let offsets: UnsafeBufferPointer<Int>
   /// A number for each group that stays the same whoever holds it: the dialogue's index in the
   /// file order of its split.
-  public let identifiers: UnsafeBufferPointer<Int>
+  package let identifiers: UnsafeBufferPointer<Int>
 
   /// Groups over memory that outlives them.
-  public init(offsets: UnsafeBufferPointer<Int>, identifiers: UnsafeBufferPointer<Int>) {
+  package init(offsets: UnsafeBufferPointer<Int>, identifiers: UnsafeBufferPointer<Int>) {
     precondition(offsets.count == identifiers.count + 1, "offsets need one entry more than groups")
     self.offsets = offsets
     self.identifiers = identifiers
   }
 
   /// The number of groups.
-  public var count: Int { identifiers.count }
+  package var count: Int { identifiers.count }
 
   /// The number of rows of all groups.
-  public var rowCount: Int { offsets[count] }
+  package var rowCount: Int { offsets[count] }
 
   /// The rows of one group.
-  public func rows(of group: Int) -> Range<Int> {
+  package func rows(of group: Int) -> Range<Int> {
     offsets[group]..<offsets[group + 1]
   }
 
   /// The number of rows of the longest group, 0 without groups.
-  public var longest: Int {
+  package var longest: Int {
     var longest = 0
     for group in 0..<count { longest = max(longest, rows(of: group).count) }
     return longest

@@ -1,28 +1,28 @@
 /// Consecutive rows of a packed tensor whose sums are leaves of one tree: those of each micro-batch.
-public struct RowSegments: BitwiseCopyable {
+package struct RowSegments: BitwiseCopyable {
   /// Segment s owns rows `offsets[s] ..< offsets[s + 1]`; one more entry than segments.
-  public let offsets: UnsafeBufferPointer<Int>
+  package let offsets: UnsafeBufferPointer<Int>
 
   /// Segments over memory that outlives them.
-  public init(offsets: UnsafeBufferPointer<Int>) {
+  package init(offsets: UnsafeBufferPointer<Int>) {
     precondition(!offsets.isEmpty, "offsets need one entry more than segments")
     self.offsets = offsets
   }
 
   /// The number of segments.
-  public var count: Int { offsets.count - 1 }
+  package var count: Int { offsets.count - 1 }
 
   /// The number of rows of all segments.
-  public var rowCount: Int { offsets[offsets.count - 1] }
+  package var rowCount: Int { offsets[offsets.count - 1] }
 
   /// The rows of one segment.
   @inline(__always)
-  public func rows(_ segment: Int) -> Range<Int> {
+  package func rows(_ segment: Int) -> Range<Int> {
     offsets[segment]..<offsets[segment + 1]
   }
 
   /// Segments that are so many times as long.
-  public func repeated(_ times: Int, arena: StepArena) -> RowSegments {
+  package func repeated(_ times: Int, arena: StepArena) -> RowSegments {
     let longer = arena.allocate(Int.self, count: offsets.count)
     for index in offsets.indices {
       longer.initializeElement(at: index, to: times * offsets[index])

@@ -3,19 +3,19 @@
 /// Allocation moves a pointer; ``reset()`` takes everything back at once. When a step needs more
 /// than the arena holds, the arena adds a block, and the next reset replaces all blocks by one that
 /// is large enough, so that after the largest step has been seen the heap is not touched again.
-public final class StepArena {
+package final class StepArena {
   private var blocks: [UnsafeMutableRawBufferPointer] = []
   private var usedInLastBlock = 0
   private var usedInEarlierBlocks = 0
   private let blockByteCount: Int
 
   /// The number of blocks taken from the heap since the arena was made.
-  public private(set) var heapAllocationCount = 0
+  package private(set) var heapAllocationCount = 0
 
   /// An empty arena.
   ///
   /// - Parameter blockByteCount: the least size of a block that is added when memory runs out.
-  public init(blockByteCount: Int = 1 << 22) {
+  package init(blockByteCount: Int = 1 << 22) {
     self.blockByteCount = blockByteCount
   }
 
@@ -24,10 +24,10 @@ public final class StepArena {
   }
 
   /// The bytes in use since the last reset.
-  public var usedByteCount: Int { usedInEarlierBlocks + usedInLastBlock }
+  package var usedByteCount: Int { usedInEarlierBlocks + usedInLastBlock }
 
   /// Uninitialised memory for `count` values, aligned to a cache line, valid until ``reset()``.
-  public func allocate<Value: BitwiseCopyable>(
+  package func allocate<Value: BitwiseCopyable>(
     _ type: Value.Type, count: Int
   ) -> UnsafeMutableBufferPointer<Value> {
     let bytes = allocateBytes(count * MemoryLayout<Value>.stride)
@@ -36,28 +36,28 @@ public final class StepArena {
   }
 
   /// An uninitialised tensor, valid until ``reset()``.
-  public func tensor(rows: Int, columns: Int) -> Tensor {
+  package func tensor(rows: Int, columns: Int) -> Tensor {
     let bytes = allocateBytes(rows * columns * MemoryLayout<Float>.stride)
     return Tensor(
       bytes.bindMemory(to: Float.self, capacity: rows * columns), rows: rows, columns: columns)
   }
 
   /// A tensor of zeros, valid until ``reset()``.
-  public func zeros(rows: Int, columns: Int) -> Tensor {
+  package func zeros(rows: Int, columns: Int) -> Tensor {
     let tensor = tensor(rows: rows, columns: columns)
     tensor.fill(0)
     return tensor
   }
 
   /// Copies one value into the arena, valid until ``reset()``.
-  public func store<Value: BitwiseCopyable>(_ value: Value) -> UnsafeMutablePointer<Value> {
+  package func store<Value: BitwiseCopyable>(_ value: Value) -> UnsafeMutablePointer<Value> {
     let pointer = allocateBytes(MemoryLayout<Value>.stride).bindMemory(to: Value.self, capacity: 1)
     pointer.initialize(to: value)
     return pointer
   }
 
   /// Takes back what `body` has allocated, as soon as it returns.
-  public func temporarily<Result>(_ body: () throws -> Result) rethrows -> Result {
+  package func temporarily<Result>(_ body: () throws -> Result) rethrows -> Result {
     let (blockCount, used) = (blocks.count, usedInLastBlock)
     // In a step that outgrows the arena, memory may lie in a new block, which stays until the reset.
     defer { if blocks.count == blockCount { usedInLastBlock = used } }
@@ -65,7 +65,7 @@ public final class StepArena {
   }
 
   /// Takes back all memory, which makes every tensor of the step invalid.
-  public func reset() {
+  package func reset() {
     if blocks.count > 1 {
       let total = blocks.reduce(0) { $0 + $1.count }
       blocks.forEach { $0.deallocate() }

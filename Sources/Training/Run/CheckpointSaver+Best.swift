@@ -1,4 +1,5 @@
 import Checkpointing
+import Files
 import Logging
 import TensorCore
 
@@ -6,7 +7,7 @@ import TensorCore
 
 extension CheckpointSaver {
   /// Whether a checkpoint is the one that this folder has of its step.
-  func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
+  package func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
     FileSystem.isSame(checkpoint.path, store.path(ofStep: step))
   }
 
@@ -24,7 +25,7 @@ extension CheckpointSaver {
   ///   - identity: of the run that goes on.
   ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
   /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
-  func adoptBest(
+  package func adoptBest(
     of progress: TrainingProgress, _ identity: RunIdentity, besides checkpoint: String
   ) throws -> Bool {
     guard let best = progress.best else { return true }
@@ -77,7 +78,7 @@ extension CheckpointSaver {
   ///   - state: takes the parameters.
   ///   - expected: the best epoch as this process knows it.
   /// - Returns: the epoch of the file and its scores.
-  func restoreBest(
+  package func restoreBest(
     into state: ModelState, expecting expected: TrainingProgress.Best?
   ) throws -> TrainingProgress.Best? {
     let checkpoint = try store.best()

@@ -1,5 +1,8 @@
 import Checkpointing
+import Configuration
+import JobControl
 import Logging
+import RunRecords
 import TensorCore
 
 /// Writes the checkpoints of a run while training goes on; rank 0 alone has one.
@@ -7,12 +10,12 @@ import TensorCore
 /// A save is ``prepare(for:)``, a copy of the state into the snapshot that it returns, and
 /// ``start(_:isUrgent:)``; a thread then compresses, writes and verifies the copy. What fails there
 /// is thrown by the next ``checkFailure()``, ``prepare(for:)`` or ``finish()``.
-final class CheckpointSaver {
+package final class CheckpointSaver {
   /// Makes durable what a checkpoint covers and what is written elsewhere.
-  typealias Synchronization = @Sendable () throws -> Void
+  package typealias Synchronization = @Sendable () throws -> Void
 
-  let store: CheckpointStore
-  let log: RunLog
+  package let store: CheckpointStore
+  package let log: RunLog
   private let folder: RunFolder
   private let description: [String: String]
   private let ifSaveFails: CheckpointOptions.FailurePolicy
@@ -28,10 +31,10 @@ final class CheckpointSaver {
   private var lastFailure: (any Error)?
 
   /// The seconds that the thread has worked.
-  var backgroundSeconds: Double { work.seconds }
+  package var backgroundSeconds: Double { work.seconds }
 
   /// Whether a checkpoint is being written.
-  var isBusy: Bool { work.isBusy }
+  package var isBusy: Bool { work.isBusy }
 
   /// - Parameters:
   ///   - folder: open and locked.
@@ -40,7 +43,7 @@ final class CheckpointSaver {
   ///   - description: metadata of every checkpoint.
   ///   - ifSaveFails: what becomes of the run when a checkpoint cannot be written.
   ///   - log: of rank 0.
-  init(
+  package init(
     folder: RunFolder, store: CheckpointStore, tracker: PhaseTracker,
     description: [String: String], ifSaveFails: CheckpointOptions.FailurePolicy, log: RunLog
   ) {
@@ -50,17 +53,19 @@ final class CheckpointSaver {
     self.ifSaveFails = ifSaveFails
     self.log = log
     work = CheckpointWork(store: store, tracker: tracker)
-    Departure.summon(work)
+    ErrorExit.register(work)
   }
 
-  deinit { Departure.dismiss(work) }
+  deinit { ErrorExit.unregister(work) }
 
   /// Allocates the snapshot.
   ///
   /// - Parameters:
   ///   - state: what will be saved.
   ///   - synchronization: called on the saver's thread before a checkpoint is written.
-  func begin(_ state: ModelState, synchronizingBy synchronization: @escaping Synchronization) {
+  package func begin(
+    _ state: ModelState, synchronizingBy synchronization: @escaping Synchronization
+  ) {
     snapshot = StateSnapshot(of: state.model)
     self.synchronization = synchronization
   }
@@ -73,7 +78,7 @@ extension CheckpointSaver {
   ///
   /// - Returns: where the state is to be copied.
   /// - Throws: if a save has failed and that ends the run.
-  func prepare(for due: DueSaves) throws -> StateSnapshot? {
+  package func prepare(for due: DueSaves) throws -> StateSnapshot? {
     try settle(work.wait())
     try folder.confirmOwnership()
     try folder.confirmPresence()
@@ -93,7 +98,7 @@ extension CheckpointSaver {
   /// - Parameters:
   ///   - due: what is to be written; a step's checkpoint that could not be written before is due too.
   ///   - isUrgent: whether the time counts more than the size of the file.
-  func start(_ due: DueSaves, isUrgent: Bool = false) {
+  package func start(_ due: DueSaves, isUrgent: Bool = false) {
     guard let snapshot else { preconditionFailure("a save was started before begin") }
     let owed = DueSaves(best: due.best, step: due.step || waiting.step)
     waiting = DueSaves(best: false, step: false)
@@ -106,13 +111,13 @@ extension CheckpointSaver {
   }
 
   /// Throws if a save is known to have failed and that ends the run; does not wait.
-  func checkFailure() throws { try settle(work.takeFailure()) }
+  package func checkFailure() throws { try settle(work.takeFailure()) }
 
   /// Waits for the last save.
   ///
   /// - Throws: if anything is not written in the end, whatever the policy, because no other save will
   ///   make up for it.
-  func finish() throws {
+  package func finish() throws {
     try settle(work.wait())
     try writePendingBest()
     if waiting.best || waiting.step {

@@ -1,17 +1,18 @@
 import Checkpointing
 import Dispatch
+import JobControl
 import TensorCore
 
 /// The thread that writes checkpoints, one save at a time.
-final class CheckpointWork: Sendable {
+package final class CheckpointWork: Sendable {
   /// A save that could not be done.
-  struct Failure: Error {
+  package struct Failure: Error {
     /// The step that was to be saved.
-    let step: Int
+    package let step: Int
     /// What was due and is not written.
-    let missing: DueSaves
+    package let missing: DueSaves
     /// Why.
-    let error: any Error
+    package let error: any Error
   }
 
   private let store: CheckpointStore
@@ -21,16 +22,16 @@ final class CheckpointWork: Sendable {
   /// - Parameters:
   ///   - store: where the checkpoints go.
   ///   - tracker: hears of every byte that is written.
-  init(store: CheckpointStore, tracker: PhaseTracker) {
+  package init(store: CheckpointStore, tracker: PhaseTracker) {
     self.store = store
     self.tracker = tracker
   }
 
   /// The seconds that the thread has worked.
-  var seconds: Double { work.seconds }
+  package var seconds: Double { work.seconds }
 
   /// Whether a checkpoint is being written.
-  var isBusy: Bool { work.isBusy }
+  package var isBusy: Bool { work.isBusy }
 
   /// Starts to write what is due; the save before must have been waited for.
   ///
@@ -40,21 +41,21 @@ final class CheckpointWork: Sendable {
   ///   - description: metadata that do not change during the run.
   ///   - isUrgent: whether the time counts more than the size of the file.
   ///   - synchronize: called before anything is written.
-  func start(
+  package func start(
     _ due: DueSaves, of snapshot: StateSnapshot, description: [String: String], isUrgent: Bool,
     after synchronize: @escaping CheckpointSaver.Synchronization
   ) {
     let (step, level) = (snapshot.progress.step, isUrgent ? CheckpointStore.urgentLevel : nil)
     work.start { [store, tracker] in
       var missing = due
-      let pace = tracker.pace(ofStep: step)
+      let writeHook = tracker.writeHook(ofStep: step)
       do {
         try tracker.heartbeat.whileSaving {
           let draft = try CheckpointCoding.draft(snapshot, description: description)
           try synchronize()
-          if due.best { try store.saveBest(draft, level: level, pace: pace) }
+          if due.best { try store.saveBest(draft, level: level, writeHook: writeHook) }
           missing.best = false
-          if due.step { try store.save(draft, step: step, level: level, pace: pace) }
+          if due.step { try store.save(draft, step: step, level: level, writeHook: writeHook) }
         }
       } catch {
         throw Failure(step: step, missing: missing, error: error)
@@ -63,19 +64,19 @@ final class CheckpointWork: Sendable {
   }
 
   /// The failure of a save that has ended by now, once; does not wait.
-  func takeFailure() -> Failure? { work.takeFailure() as? Failure }
+  package func takeFailure() -> Failure? { work.takeFailure() as? Failure }
 
   /// Waits until nothing is written any more.
   ///
   /// - Returns: the failure, if nobody has taken it yet.
-  func wait() -> Failure? { work.wait() as? Failure }
+  package func wait() -> Failure? { work.wait() as? Failure }
 }
 
-extension CheckpointWork: DepartureWitness {
+extension CheckpointWork: ExitHandler {
   /// The seconds that a save is given to come to its end when an error ends the program.
   private static let patience = 1.0
 
-  func programEnds(with message: String) {
+  package func programEnds(with message: String) {
     _ = work.wait(atMost: Self.patience)
     // What is not complete by now never will be.
     _ = try? store.sweep()

@@ -3,6 +3,8 @@ import DataParallel
 import DialogueData
 import NeuralNet
 import Optimizing
+import RunRecords
+import StallDetection
 import TensorCore
 
 /// Scores a split: every utterance once, on one rank.
@@ -10,12 +12,12 @@ import TensorCore
 /// Dialogues go through the model in groups that are cut from the file order without regard to
 /// ranks, and only whole numbers and fixed trees are added up, so the scores have the same bits at
 /// every rank count.
-struct Evaluator {
+package struct Evaluator {
   /// The scores of a split.
-  struct Scores {
-    let matrix: ConfusionMatrix
+  package struct Scores {
+    package let matrix: ConfusionMatrix
     /// The mean cross-entropy of the prediction, (24).
-    let crossEntropy: Double
+    package let crossEntropy: Double
   }
 
   private let model: DFERC
@@ -31,7 +33,7 @@ struct Evaluator {
   ///   - workers: of this rank.
   ///   - heartbeat: hears of every group that is scored.
   ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
-  init(
+  package init(
     model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers,
     heartbeat: Heartbeat, isStopRequested: @escaping () -> Bool = { false }
   ) {
@@ -49,7 +51,7 @@ struct Evaluator {
   ///   - split: the split.
   ///   - groupLimit: score at most this many groups of dialogues; nil for all.
   /// - Returns: the scores; nil, on all ranks, if a stop was requested on one of them.
-  func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores? {
+  package func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores? {
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
     let groups = groupLimit.map { Array(plan.groups.prefix($0)) } ?? plan.groups
     var matrix = ConfusionMatrix(classCount: model.options.emotionCount)
@@ -58,14 +60,14 @@ struct Evaluator {
     try forEachOwnGroup(groups, of: split) { index, probabilities in
       for (row, label) in pass.labels.enumerated() {
         let scores = probabilities.row(row)
-        matrix.record(truth: label, predicted: Self.winner(scores, count: probabilities.columns))
+        matrix.record(truth: label, predicted: Self.argmax(scores, count: probabilities.columns))
         losses[index] -= Double(max(scores[label], .leastNormalMagnitude)).logarithm
       }
     }
     if isStopRequested() { losses[groups.count] = 1 }
-    try matrix.withUnsafeMutableCounts { try collective.sum($0) }
+    try matrix.withUnsafeMutableCounts { try collective.allReduceSum($0) }
     // Every other rank holds zero for a group, so this sum is exact.
-    try losses.withUnsafeMutableBufferPointer { try collective.sum($0) }
+    try losses.withUnsafeMutableBufferPointer { try collective.allReduceSum($0) }
     guard losses.removeLast() == 0 else { return nil }
     let total = losses.withUnsafeMutableBufferPointer { FixedTree.sum($0) }
     return Scores(matrix: matrix, crossEntropy: total / Double(max(matrix.total, 1)))
@@ -75,7 +77,7 @@ struct Evaluator {
   ///
   /// - Parameter body: called with the group's index and the probabilities [N, K] of its rows; the
   ///   micro-batch's dialogues, labels and prediction are those of the group.
-  func forEachOwnGroup(
+  package func forEachOwnGroup(
     _ groups: [Range<Int>], of split: Split,
     _ body: (_ index: Int, _ probabilities: Tensor) throws -> Void
   ) throws {
@@ -96,10 +98,10 @@ struct Evaluator {
   }
 
   /// The micro-batch that is being scored.
-  var current: BatchPass { pass }
+  package var current: BatchPass { pass }
 
   /// The most probable emotion, the first of equals.
-  static func winner(_ scores: UnsafePointer<Float>, count: Int) -> Int {
+  package static func argmax(_ scores: UnsafePointer<Float>, count: Int) -> Int {
     var best = 0
     for k in 1..<count where scores[k] > scores[best] { best = k }
     return best

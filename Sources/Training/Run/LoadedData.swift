@@ -1,14 +1,16 @@
+import Configuration
 import DFERCModel
 import DialogueData
+import Files
 import TensorCore
 
 /// The splits of a run, checked, and what they have in common.
-struct LoadedData {
-  let dataset: Dataset
-  let train: Split
-  let validation: Split
-  let test: Split
-  let digest: String
+package struct LoadedData {
+  package let dataset: Dataset
+  package let train: Split
+  package let validation: Split
+  package let test: Split
+  package let digest: String
 
   /// Reads the dataset folder of a configuration, or makes the built-in corpus where it has none.
   ///
@@ -16,7 +18,7 @@ struct LoadedData {
   ///   - resolved: the configuration.
   ///   - isStopRequested: asked again and again; where it is so, nothing is returned.
   /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
-  init?(
+  package init?(
     _ resolved: ResolvedConfiguration, unless isStopRequested: () -> Bool = { false }
   ) throws {
     struct Interruption: Error {}
@@ -36,7 +38,7 @@ struct LoadedData {
   }
 
   /// The model of a configuration for this data.
-  func model(of configuration: RunConfiguration) -> DFERC {
+  package func model(of configuration: RunConfiguration) -> DFERC {
     DFERC(
       DFERCOptions(
         configuration, widths: train.modalities, emotionCount: dataset.manifest.emotions.count))
@@ -45,11 +47,11 @@ struct LoadedData {
   /// The dataset of a configuration; its splits are read or made when they are asked for.
   ///
   /// Where nobody has chosen modalities, those that the dataset lists are used.
-  static func dataset(_ resolved: ResolvedConfiguration) throws -> Dataset {
+  package static func dataset(_ resolved: ResolvedConfiguration) throws -> Dataset {
     let options = resolved.configuration.data
     guard let path = options.path else {
       return Dataset(
-        SyntheticCorpus(seed: SynthesizeRequest.standardSeed), modalities: options.modalities)
+        SyntheticCorpus(seed: SyntheticCorpus.standardSeed), modalities: options.modalities)
     }
     let isChosen = resolved.origin(of: "data.modalities") != .standard
     return try Dataset(

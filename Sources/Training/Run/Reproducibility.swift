@@ -1,9 +1,9 @@
 import Checkpointing
 
 /// What the last bits of a run depend on beyond its configuration and data.
-enum Reproducibility {
+package enum Reproducibility {
   /// The facts that must be equal on all ranks where a run promises its bits, with their names.
-  static var facts: [(name: String, value: String)] {
+  package static var facts: [(name: String, value: String)] {
     libraries.dropFirst().map { ($0.name, RunDescription.libraries[$0.key] ?? "") }
   }
 
@@ -20,7 +20,7 @@ enum Reproducibility {
   ///   - now: of the checkpoints that this run will write.
   ///   - microBatches: the number of micro-batches; nil for that of the ranks.
   /// - Returns: a sentence for each reason.
-  static func changes(
+  package static func changes(
     from metadata: [String: String], to now: [String: String], microBatches: Int?
   ) -> [String] {
     var facts = libraries
@@ -50,7 +50,7 @@ enum Reproducibility {
   /// - Parameters:
   ///   - microBatches: the number of micro-batches, a power of two; nil where nothing is promised.
   ///   - ranks: the number of ranks.
-  static func unevenRanks(microBatches: Int?, ranks: Int) -> String? {
+  package static func unevenRanks(microBatches: Int?, ranks: Int) -> String? {
     guard let microBatches, ranks.nonzeroBitCount != 1 else { return nil }
     return """
       train.microBatches is \(microBatches), but \(ranks) ranks are no power of two: the bits may \

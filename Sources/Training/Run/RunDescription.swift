@@ -1,11 +1,13 @@
+import Configuration
 import DialogueData
 import Foundation
+import JobControl
 import TensorCore
 
 /// What a run was made with, as checkpoints and results tell it.
-enum RunDescription {
+package enum RunDescription {
   /// The libraries that decide the last bits of a result.
-  static var libraries: [String: String] {
+  package static var libraries: [String: String] {
     [
       "program_version": ProgramVersion.current,
       "program_build": ProgramVersion.build,
@@ -23,7 +25,7 @@ enum RunDescription {
   ///   - digest: of the dataset.
   ///   - ranks: how many train.
   ///   - before: the metadata of the checkpoint that the run goes on from.
-  static func metadata(
+  package static func metadata(
     _ configuration: RunConfiguration, dataset: Dataset, digest: String, ranks: Int,
     goingOnFrom before: [String: String]
   ) throws -> [String: String] {
@@ -46,7 +48,7 @@ enum RunDescription {
   }
 
   /// The machine and the ranks, for `result.json`.
-  static func environment(of team: RankTeam) -> [String: String] {
+  package static func environment(of team: RankTeam) -> [String: String] {
     var environment = libraries
     let share = team.world.share
     environment["ranks"] = String(share.ranks)

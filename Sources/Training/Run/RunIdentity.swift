@@ -1,17 +1,18 @@
 import Checkpointing
+import Configuration
 
 /// What the result of a run follows from: runs that agree in it do the same.
-struct RunIdentity {
+package struct RunIdentity {
   /// Of which only the keys that change the result count.
-  let configuration: RunConfiguration
+  package let configuration: RunConfiguration
   /// The digest of the dataset.
-  let digest: String
+  package let digest: String
 
   /// Whether a checkpoint comes from a run that does the same as this one.
   ///
   /// - Throws: `CheckpointError` or `ConfigurationError` for metadata that are absent or not of their
   ///   form.
-  func matches(_ checkpoint: Checkpoint) throws -> Bool {
+  package func matches(_ checkpoint: Checkpoint) throws -> Bool {
     let other = try CheckpointCoding.configuration(of: checkpoint)
     return try hasData(of: checkpoint) && configuration.differences(from: other).isEmpty
   }
@@ -19,7 +20,7 @@ struct RunIdentity {
   /// Whether a checkpoint comes from a run on the same data.
   ///
   /// - Throws: `CheckpointError` if it does not tell.
-  func hasData(of checkpoint: Checkpoint) throws -> Bool {
+  package func hasData(of checkpoint: Checkpoint) throws -> Bool {
     try checkpoint.text(CheckpointCoding.Key.dataset) == digest
   }
 }

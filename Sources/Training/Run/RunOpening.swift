@@ -1,9 +1,13 @@
 import Checkpointing
+import Configuration
+import Files
 import Foundation
+import JobControl
+import RunRecords
 import TensorCore
 
 /// How a run starts in its folder; decided by rank 0, which alone looks into it.
-enum RunOpening {
+package enum RunOpening {
   /// Nothing is there: train from the beginning.
   case fresh
   /// Go on from a checkpoint.
@@ -22,8 +26,8 @@ enum RunOpening {
   ///   - log: hears of broken checkpoints that were passed over.
   /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
   ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
-  init(
-    _ request: TrainRequest.Resume, folder: RunFolder, store: CheckpointStore,
+  package init(
+    _ request: RunRequest.Resume, folder: RunFolder, store: CheckpointStore,
     resolved: ResolvedConfiguration, data: LoadedData, log: RunLog
   ) throws {
     switch request {

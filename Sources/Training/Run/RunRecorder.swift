@@ -1,13 +1,15 @@
 import DFERCModel
 import DialogueData
+import Files
 import Logging
+import RunRecords
 
 /// What rank 0 tells of a run while it goes on: rows, lines, the result.
-final class RunRecorder {
+package final class RunRecorder {
   /// The name of the run.
-  let name: String
+  package let name: String
   /// Writes the checkpoints.
-  let saver: CheckpointSaver
+  package let saver: CheckpointSaver
   private let folder: RunFolder
   private let metrics: MetricsLog
   private let samples: SampleLog?
@@ -24,7 +26,7 @@ final class RunRecorder {
   ///   - resumingAt: the progress of the checkpoint that the run goes on from; nil for a new run.
   ///   - logsSamples: whether the dialogues of every step are written down.
   /// - Throws: `FileError`.
-  init(
+  package init(
     name: String, folder: RunFolder, saver: CheckpointSaver, log: RunLog,
     resumingAt progress: TrainingProgress?, logsSamples: Bool
   ) throws {
@@ -54,10 +56,10 @@ final class RunRecorder {
   }
 
   /// The seconds since the recorder was made.
-  var secondsElapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
+  package var secondsElapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
   /// Makes ready for the saves of a state, and starts to measure the speed.
-  func begin(_ state: ModelState, epochs: Int, totalSteps: Int, startingAt step: Int) {
+  package func begin(_ state: ModelState, epochs: Int, totalSteps: Int, startingAt step: Int) {
     // The logs stay open until the last save is done, and making them durable is safe on any thread.
     nonisolated(unsafe) let (metrics, samples) = (metrics, samples)
     saver.begin(state) {
@@ -70,7 +72,7 @@ final class RunRecorder {
   }
 
   /// Writes the row of a step and shows how far the run is.
-  func record(
+  package func record(
     _ outcome: StepEngine.Outcome, of batch: GlobalBatch, in split: Split,
     _ progress: TrainingProgress
   ) throws {
@@ -102,7 +104,7 @@ final class RunRecorder {
   }
 
   /// Writes the row of an evaluation.
-  func record(
+  package func record(
     _ event: MetricsRow.Event, _ scores: Evaluator.Scores, _ report: ClassificationReport,
     epoch: Int, step: Int, seconds: Double
   ) throws {
@@ -127,7 +129,7 @@ final class RunRecorder {
   }
 
   /// Leaves out the time until now, such as that of saving, when the speed is measured.
-  func skipTime() {
+  package func skipTime() {
     lastStep = .now
     meter.skip()
   }
@@ -135,7 +137,7 @@ final class RunRecorder {
   /// Writes the result and gives the folder free.
   ///
   /// The rows are durable before the result is, and the result before another job may come.
-  func finish(_ result: RunResult) throws {
+  package func finish(_ result: RunResult) throws {
     try metrics.synchronize()
     try samples?.synchronize()
     try folder.write(result)
@@ -143,7 +145,7 @@ final class RunRecorder {
   }
 
   /// Gives the folder of a run free that goes on another time.
-  func close() throws {
+  package func close() throws {
     try metrics.close()
     try samples?.close()
     try folder.close()

@@ -1,21 +1,23 @@
 import Checkpointing
+import Configuration
 import DFERCModel
 import DialogueData
+import JobControl
 import NeuralNet
 import TensorCore
 
 /// A trained model on every rank, as `evaluate` and `predict` use it.
-struct SavedModel {
-  let model: DFERC
-  let parameters: Parameters
-  let emotions: [String]
-  let configuration: RunConfiguration
+package struct SavedModel {
+  package let model: DFERC
+  package let parameters: Parameters
+  package let emotions: [String]
+  package let configuration: RunConfiguration
 
   /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
-  init(checkpoint path: String, team: RankTeam) throws {
+  package init(checkpoint path: String, team: RankTeam) throws {
     try team.tracker.enter(.open)
-    let checkpoint = try team.onFirst("reading the checkpoint") { try Checkpoint(path: path) }
-    let described = try team.onFirst("reading the checkpoint") {
+    let checkpoint = try team.onRoot("reading the checkpoint") { try Checkpoint(path: path) }
+    let described = try team.onRoot("reading the checkpoint") {
       try checkpoint.map { try ModelDescription(of: $0) } ?? ModelDescription()
     }
     let description = try team.shared(described ?? ModelDescription())
@@ -28,7 +30,7 @@ struct SavedModel {
       prototypes: EmotionPrototypes(
         emotionCount: emotions.count,
         width: model.options.hasPrototypes ? model.options.alignmentWidth : 0), optimizer: nil)
-    _ = try team.onFirst("reading the checkpoint") {
+    _ = try team.onRoot("reading the checkpoint") {
       if let checkpoint { try CheckpointCoding.restore(state, from: checkpoint) }
     }
     try state.broadcast(over: team.collective)
@@ -38,7 +40,7 @@ struct SavedModel {
   ///
   /// - Throws: `DataError` if the emotions or widths are not those the model was trained with,
   ///   `TrainingError` if ranks have read different data, on all ranks.
-  func split(
+  package func split(
     _ name: SplitName, of folder: String, allowsMissingEmotion: Bool, team: RankTeam
   ) throws -> Split {
     try team.tracker.enter(.load)

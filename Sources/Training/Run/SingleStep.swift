@@ -1,35 +1,38 @@
+import Configuration
 import DFERCModel
 import DataParallel
 import DialogueData
+import Files
+import JobControl
 import NeuralNet
 import TensorCore
 
 /// One forward and backward pass over chosen dialogues, with everything that it computed.
-struct SingleStep {
+package struct SingleStep {
   private let model: DFERC
   private let configuration: RunConfiguration
   private let team: RankTeam
   private let engine: GradientEngine
 
   /// Collective.
-  init(model: DFERC, configuration: RunConfiguration, team: RankTeam) throws {
+  package init(model: DFERC, configuration: RunConfiguration, team: RankTeam) throws {
     self.model = model
     self.configuration = configuration
     self.team = team
     // The whole gradient is written out.
-    var sharing = WorkSharing(configuration)
+    var sharing = StepOptions(configuration)
     sharing.isSharded = false
     engine = try GradientEngine(
       model: model, seed: configuration.train.seed, sharing: sharing, team: team)
   }
 
   /// The prototypes, which a run of the step takes in its batch with.
-  var prototypes: EmotionPrototypes { engine.prototypes }
+  package var prototypes: EmotionPrototypes { engine.prototypes }
 
   /// Replaces parameters and prototypes by those of a weights file.
   ///
   /// - Throws: `SafetensorsError` if a parameter is absent or has another shape.
-  func readWeights(_ path: String) throws {
+  package func readWeights(_ path: String) throws {
     let file = try SafetensorsFile(path: path)
     for parameter in model.layout.parameters {
       try file.requireShape(parameter.shape, of: parameter.name)
@@ -41,7 +44,7 @@ struct SingleStep {
   }
 
   /// A digest of parameters and prototypes.
-  var digest: String {
+  package var digest: String {
     let state = ModelState(
       model: model, parameters: engine.parameters, prototypes: engine.prototypes, optimizer: nil)
     var digest = StableDigest()
@@ -57,7 +60,8 @@ struct SingleStep {
   ///   - dialogues: indices in file order; the rows of the outcome have this order.
   ///   - split: the split they belong to.
   ///   - appliesDropout: whether the configuration's dropout is applied, with the masks of step 0.
-  func run(_ dialogues: [Int], of split: Split, appliesDropout: Bool) throws -> StepOutcome {
+  package func run(_ dialogues: [Int], of split: Split, appliesDropout: Bool) throws -> StepOutcome
+  {
     let batch = GlobalBatch(
       dialogues: dialogues, dialogueLengths: split.dialogueLengths,
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
@@ -66,7 +70,7 @@ struct SingleStep {
     engine.prototypes.commit()
     return StepOutcome(
       model: model, rows: try gatherRows(batch, of: split), parts: parts,
-      prototypes: engine.prototypes, gradients: engine.sum.elements)
+      prototypes: engine.prototypes, gradients: engine.gradients.elements)
   }
 
   /// Brings the predictions of all ranks together, in the order of the batch's dialogues.
@@ -91,7 +95,7 @@ struct SingleStep {
         table.replaceSubrange(target..<target + width, with: values)
       }
     }
-    try table.withUnsafeMutableBufferPointer { try team.collective.sum($0) }
+    try table.withUnsafeMutableBufferPointer { try team.collective.allReduceSum($0) }
     return (0..<batch.utteranceCount).map { Array(table[$0 * width..<($0 + 1) * width]) }
   }
 
@@ -106,25 +110,25 @@ struct SingleStep {
 }
 
 /// What a single step computed.
-struct StepOutcome {
-  let model: DFERC
+package struct StepOutcome {
+  package let model: DFERC
   /// For each row: logits, consistency, contributions.
-  let rows: [[Float]]
-  let parts: LossParts
-  let prototypes: EmotionPrototypes
-  let gradients: UnsafeMutableBufferPointer<Float>
+  package let rows: [[Float]]
+  package let parts: LossParts
+  package let prototypes: EmotionPrototypes
+  package let gradients: UnsafeMutableBufferPointer<Float>
 
   /// The loss and its unweighted parts as they are printed.
-  struct Losses: Encodable {
-    let loss: Double
-    let emotion: Double
-    let contrastiveModality: Double
-    let contrastiveUtterance: Double
-    let classification: Double
-    let regression: Double
-    let prototype: Double
+  package struct Losses: Encodable {
+    package let loss: Double
+    package let emotion: Double
+    package let contrastiveModality: Double
+    package let contrastiveUtterance: Double
+    package let classification: Double
+    package let regression: Double
+    package let prototype: Double
 
-    enum CodingKeys: String, CodingKey {
+    package enum CodingKeys: String, CodingKey {
       case loss, emotion, prototype
       case contrastiveModality = "contrastive_modality"
       case contrastiveUtterance = "contrastive_utterance"
@@ -133,7 +137,7 @@ struct StepOutcome {
     }
   }
 
-  var losses: Losses {
+  package var losses: Losses {
     Losses(
       loss: parts.total(model.options.loss), emotion: parts.emotion,
       contrastiveModality: parts.contrastiveModality,
@@ -142,7 +146,7 @@ struct StepOutcome {
   }
 
   /// Writes logits, consistency, contributions, prototypes, counts and all gradients.
-  func write(to path: String) throws {
+  package func write(to path: String) throws {
     let options = model.options
     let count = options.emotionCount
     var writer = SafetensorsWriter()
@@ -165,7 +169,7 @@ struct StepOutcome {
 
 extension SafetensorsFile {
   /// Checks that a tensor is there in the shape that the model has.
-  func requireShape(_ shape: [Int], of name: String) throws(SafetensorsError) {
+  package func requireShape(_ shape: [Int], of name: String) throws(SafetensorsError) {
     guard let entry = entry(name) else {
       throw SafetensorsError(
         path: path, place: name, reason: "the tensor is absent",
@@ -179,7 +183,7 @@ extension SafetensorsFile {
   }
 
   /// S and N of the prototypes, nil where the file has none; without sums, S = R N.
-  func prototypeState(
+  package func prototypeState(
     _ prototypes: EmotionPrototypes
   ) throws(SafetensorsError) -> (sums: [Double], counts: [Int64])? {
     guard entry(CheckpointCoding.counts) != nil else { return nil }

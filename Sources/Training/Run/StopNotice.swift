@@ -1,14 +1,16 @@
+import JobControl
+
 /// What the last line of a run says that was stopped on request.
-struct StopNotice: CustomStringConvertible {
-  let description: String
+package struct StopNotice: CustomStringConvertible {
+  package let description: String
 
   /// - Parameters:
   ///   - request: what the command was asked to do.
   ///   - step: the steps that were made.
   ///   - steps: the steps of the whole run; nil where that is not known yet.
   ///   - arguments: the command line of this process.
-  init(
-    _ request: TrainRequest, step: Int, steps: Int?,
+  package init(
+    _ request: RunRequest, step: Int, steps: Int?,
     arguments: [String] = CommandLine.arguments
   ) {
     let place =

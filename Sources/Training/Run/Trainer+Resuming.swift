@@ -10,9 +10,9 @@ extension Trainer {
   }
 
   /// Goes on from a checkpoint, which rank 0 alone has; collective.
-  func resume(from checkpoint: Checkpoint?) throws {
+  package func resume(from checkpoint: Checkpoint?) throws {
     try team.tracker.enter(.open)
-    let read = try team.onFirst("reading the checkpoint") { () -> Restored in
+    let read = try team.onRoot("reading the checkpoint") { () -> Restored in
       guard let checkpoint, let recorder else {
         preconditionFailure("rank 0 resumes from a checkpoint")
       }
@@ -29,7 +29,7 @@ extension Trainer {
     progress = restored.progress
     savedProgress = restored.isSaved ? progress : nil
     // With fewer dialogues than before, a validated epoch may be over all the same.
-    if course.isAtEpochEnd(progress), progress.isValidated { progress.finishEpoch() }
+    if runSchedule.isAtEpochEnd(progress), progress.isValidated { progress.finishEpoch() }
     schedule = makeSchedule()
     try state.broadcast(over: team.collective)
     try state.restoreShards(from: checkpoint, team)
@@ -40,7 +40,7 @@ extension Trainer {
   ///
   /// The steps still to be made follow from what is left of the epochs; with an unchanged
   /// configuration that is `epochs * ceil(dialogues / batch)` in all.
-  func makeSchedule() -> LearningRateSchedule {
+  package func makeSchedule() -> LearningRateSchedule {
     let perBatch = configuration.train.dialoguesPerBatch
     let restOfEpoch = max(plan.dialogueCount - progress.cursor, 0)
     let laterEpochs = configuration.train.epochs - progress.epoch - 1
@@ -49,6 +49,7 @@ extension Trainer {
     let planned = progress.step + remaining
     return LearningRateSchedule(
       warmupSteps: configuration.optimizer.warmupSteps,
-      totalSteps: configuration.train.maxSteps.map { min($0, planned) } ?? planned)
+      totalSteps: configuration.train.maxSteps.map { min($0, planned) } ?? planned,
+      decay: .init(configuration.optimizer.schedule))
   }
 }

@@ -1,5 +1,6 @@
 import DFERCModel
 import DialogueData
+import JobControl
 import Logging
 import TensorCore
 
@@ -17,7 +18,7 @@ extension Trainer {
   ///   - batch: the step's; its number is that of the progress.
   /// - Throws: `TrainingError`, on all ranks, if such steps are not to be skipped or have become too
   ///   many in a row.
-  func countSkip(_ outcome: StepEngine.Outcome, _ batch: GlobalBatch) throws {
+  package func countSkip(_ outcome: StepEngine.Outcome, _ batch: GlobalBatch) throws {
     progress.skippedSteps += 1
     progress.skippedInARow += 1
     // A bit that has flipped on one rank may be what led out of the numbers.
@@ -26,7 +27,7 @@ extension Trainer {
     guard configuration.train.notFinite == .skip,
       progress.skippedInARow < configuration.train.maxSkips
     else { throw error }
-    guard team.isFirst else { return }
+    guard team.isRoot else { return }
     team.log.logger.warning(
       """
       \(error.place ?? ""): \(error.reason); the step is skipped, \(progress.skippedInARow) in a \
@@ -37,7 +38,7 @@ extension Trainer {
   private func notFinite(
     _ outcome: StepEngine.Outcome, _ batch: GlobalBatch
   ) throws -> TrainingError {
-    let search = NonFiniteSearch(engine: engine.gradients, team: team)
+    let search = NonFiniteSearch(engine: engine.gradientEngine, team: team)
     let culprits = try search.culprits(
       batch, of: data.train,
       randomness: Dropout.Randomness(configuration, step: progress.step - 1))
@@ -51,7 +52,7 @@ extension Trainer {
   ///
   /// - Throws: `TrainingError`, on all ranks, where replicas have drifted apart or the state is not
   ///   finite.
-  func requireSoundState() throws {
+  package func requireSoundState() throws {
     try compareReplicas(isDue: true)
     try state.requireFinite(step: progress.step, team)
   }
@@ -63,7 +64,7 @@ extension ModelState {
   /// A finite gradient can still lead out of the numbers, where a learning rate is far too high.
   ///
   /// - Throws: `TrainingError`, on all ranks.
-  func requireFinite(step: Int, _ team: RankTeam) throws {
+  package func requireFinite(step: Int, _ team: RankTeam) throws {
     try team.together("checking the state") {
       guard let tensor = firstNonFinite else { return }
       throw TrainingError(

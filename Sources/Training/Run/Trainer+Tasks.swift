@@ -1,13 +1,15 @@
 import DataParallel
 import DialogueData
 import Foundation
+import JobControl
 import Optimizing
+import RunRecords
 
 // What a run consists of. Every task is collective and leaves the ranks with equal progress.
 
 extension Trainer {
   /// Trains on the next global batch.
-  func step() throws {
+  package func step() throws {
     try team.tracker.begin(step: progress.step + 1)
     if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
     let batch = currentEpochPlan().globalBatch(from: progress.cursor)
@@ -31,7 +33,7 @@ extension Trainer {
   /// Holds the ranks' tensors against each other, where that is due; collective.
   ///
   /// - Parameter isDue: whether it is due after any step.
-  func compareReplicas(isDue: Bool = false) throws {
+  package func compareReplicas(isDue: Bool = false) throws {
     try replicaCheck.run(
       state.replicaDigests(includesMoments: state.shards == nil),
       step: progress.step, isDue: isDue)
@@ -65,7 +67,7 @@ extension Trainer {
   /// Scores the validation split, notes whether the state is the best so far, and ends the epoch.
   ///
   /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
-  func validate() throws {
+  package func validate() throws {
     try requireSoundState()
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
@@ -73,7 +75,7 @@ extension Trainer {
     guard let scores = try evaluator.score(data.validation, groupLimit: groupLimit) else { return }
     let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
     isBestUnsaved = progress.score(report, epoch: number)
-    if course.isAtEpochEnd(progress) { progress.finishEpoch() }
+    if runSchedule.isAtEpochEnd(progress) { progress.finishEpoch() }
     try team.tracker.enter(.log)
     alone {
       try recorder?.record(
@@ -87,7 +89,7 @@ extension Trainer {
   /// - Parameters:
   ///   - due: what is to be written.
   ///   - isUrgent: whether the time counts more than the size of the file.
-  func save(_ due: DueSaves, isUrgent: Bool = false) throws {
+  package func save(_ due: DueSaves, isUrgent: Bool = false) throws {
     try requireSoundState()
     try team.tracker.enter(.save)
     var snapshot: StateSnapshot?
@@ -104,7 +106,7 @@ extension Trainer {
   /// Scores the test split with the best epoch and writes the result.
   ///
   /// - Returns: the result; nil, on all ranks, if a stop was requested on one of them.
-  func finish() throws -> RunResult? {
+  package func finish() throws -> RunResult? {
     try team.tracker.enter(.open)
     try restoreBest()
     let start = ContinuousClock.now
@@ -118,7 +120,7 @@ extension Trainer {
       validation: best.validation, test: report,
       environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
     try team.tracker.enter(.log)
-    _ = try team.onFirst("writing the result") {
+    _ = try team.onRoot("writing the result") {
       try recorder?.record(
         .test, scores, report, epoch: best.epoch, step: progress.step,
         seconds: (ContinuousClock.now - start) / .seconds(1))
@@ -132,7 +134,7 @@ extension Trainer {
     let bestState = ModelState(
       model: state.model, parameters: state.parameters, prototypes: state.prototypes,
       optimizer: nil)
-    let best = try team.onFirst("reading the best checkpoint") {
+    let best = try team.onRoot("reading the best checkpoint") {
       try recorder?.saver.finish()
       return try recorder?.saver.restoreBest(into: bestState, expecting: progress.best)
     }

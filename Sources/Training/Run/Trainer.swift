@@ -1,46 +1,41 @@
+import Configuration
 import DFERCModel
 import DataParallel
 import DialogueData
+import JobControl
 import NeuralNet
 import Optimizing
+import RunRecords
 import TensorCore
-
-/// How a run has ended.
-enum RunEnding {
-  /// Everything was done; the result is the same on every rank but for times.
-  case finished(RunResult)
-  /// On request; what had been done is saved.
-  case stopped
-}
 
 /// A whole run on one rank: steps, evaluations, checkpoints, the final score.
 ///
-/// All ranks go through the same tasks with the same state, in the order that ``RunCourse`` gives
+/// All ranks go through the same tasks with the same state, in the order that ``RunSchedule`` gives
 /// them. Rank 0 alone has a ``RunRecorder``, which is the only part that touches the run folder.
-final class Trainer {
-  let team: RankTeam
-  let configuration: RunConfiguration
-  let data: LoadedData
-  let recorder: RunRecorder?
-  let plan: BatchPlan
-  let engine: StepEngine
-  let evaluator: Evaluator
-  let groupLimit: Int?
-  let replicaCheck: ReplicaCheck
+package final class Trainer {
+  package let team: RankTeam
+  package let configuration: RunConfiguration
+  package let data: LoadedData
+  package let recorder: RunRecorder?
+  package let plan: BatchPlan
+  package let engine: StepEngine
+  package let evaluator: Evaluator
+  package let groupLimit: Int?
+  package let replicaCheck: ReplicaCheck
 
   /// The tensors of the run.
-  let state: ModelState
+  package let state: ModelState
 
   /// What has been done; the same on every rank.
-  var progress = TrainingProgress()
+  package var progress = TrainingProgress()
   /// What the checkpoint of the last step has behind it; nil if there is none in the run folder.
-  var savedProgress: TrainingProgress?
+  package var savedProgress: TrainingProgress?
   /// Whether the present state is the best so far and is in no file yet.
-  var isBestUnsaved = false
+  package var isBestUnsaved = false
   /// The learning rate from the first step to the last that is planned.
-  var schedule = LearningRateSchedule(warmupSteps: 0, totalSteps: 0)
+  package var schedule = LearningRateSchedule(warmupSteps: 0, totalSteps: 0)
   /// The order of the epoch that goes on, drawn once.
-  var epochPlan: EpochPlan?
+  package var epochPlan: EpochPlan?
 
   /// What has gone wrong on this rank alone since the ranks last agreed to go on.
   private var trouble: (any Error)?
@@ -53,7 +48,7 @@ final class Trainer {
   ///   - data: checked.
   ///   - recorder: on rank 0.
   ///   - groupLimit: evaluate at most this many groups of dialogues; nil for all.
-  init(
+  package init(
     team: RankTeam, configuration: RunConfiguration, data: LoadedData, recorder: RunRecorder?,
     groupLimit: Int?
   ) throws {
@@ -68,10 +63,10 @@ final class Trainer {
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
     let model = data.model(of: configuration)
     let gradients = try GradientEngine(
-      model: model, seed: configuration.train.seed, sharing: WorkSharing(configuration),
+      model: model, seed: configuration.train.seed, sharing: StepOptions(configuration),
       team: team)
     engine = StepEngine(
-      gradients: gradients, configuration: configuration, workers: team.workers)
+      gradientEngine: gradients, configuration: configuration, workers: team.workers)
     evaluator = Evaluator(
       model: model, parameters: gradients.parameters, collective: team.collective,
       workers: team.workers, heartbeat: team.world.heartbeat,
@@ -85,13 +80,13 @@ final class Trainer {
 
   /// Trains to the end and scores the test split with the best epoch; or saves what has been done
   /// and ends where a rank was asked to stop.
-  func run() throws -> RunEnding {
+  package func run() throws -> TrainingRun.Ending {
     warnAboutWarmup()
     recorder?.begin(
       state, epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
       startingAt: progress.step)
     while try agreeToGoOn() {
-      switch course.next(
+      switch runSchedule.next(
         after: progress, saved: savedProgress, isBestUnsaved: isBestUnsaved)
       {
       case .step: try step()
@@ -105,8 +100,8 @@ final class Trainer {
   }
 
   /// What a run of this configuration and data does one after another.
-  var course: RunCourse {
-    RunCourse(
+  package var runSchedule: RunSchedule {
+    RunSchedule(
       totalSteps: schedule.totalSteps, epochs: configuration.train.epochs,
       patience: configuration.train.patience, dialogueCount: plan.dialogueCount,
       stepsPerSave: configuration.checkpoint.everySteps)
@@ -114,7 +109,7 @@ final class Trainer {
 
   private func warnAboutWarmup() {
     let warmup = configuration.optimizer.warmupSteps
-    guard warmup >= schedule.totalSteps, groupLimit == nil, team.isFirst else { return }
+    guard warmup >= schedule.totalSteps, groupLimit == nil, team.isRoot else { return }
     team.log.logger.warning(
       """
       the warm-up of \(warmup) steps is not over when training ends after \
@@ -130,7 +125,7 @@ extension Trainer {
   ///
   /// An error is kept until all ranks meet in ``agreeToGoOn()``, for a rank that throws here would
   /// leave the others waiting.
-  func alone(_ body: () throws -> Void) {
+  package func alone(_ body: () throws -> Void) {
     guard trouble == nil else { return }
     do { try body() } catch { trouble = error }
   }

@@ -1,35 +1,54 @@
 import Checkpointing
+import Configuration
+import JobControl
+import RunRecords
 
 /// How a `train` command starts, known to all ranks; what it writes with, on rank 0.
-struct TrainingSession {
+package struct TrainingSession {
   /// What all ranks know of the opening.
-  enum Start: Codable {
+  package enum Start: Codable {
     case fresh
     case resumed
     case finished(RunResult)
   }
 
-  let start: Start
-  let checkpoint: Checkpoint?
-  let recorder: RunRecorder?
-  let folderPath: String?
+  package let start: Start
+  package let checkpoint: Checkpoint?
+  package let recorder: RunRecorder?
+  package let folderPath: String?
+  /// On rank 0, the lock of the run folder.
+  private let lock: RunLock?
   /// On rank 0, where the run keeps nothing.
-  let temporaryFolder: TemporaryRunFolder?
+  package let temporaryFolder: TemporaryRunFolder?
 
   /// Opens the run folder on rank 0; collective.
-  init(
-    _ request: TrainRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+  package init(
+    _ request: RunRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
     _ team: RankTeam
   ) throws {
-    temporaryFolder = team.isFirst && request.isFastDevelopmentRun ? TemporaryRunFolder() : nil
+    temporaryFolder = team.isRoot && request.isFastDevelopmentRun ? TemporaryRunFolder() : nil
+    if let temporaryFolder { ErrorExit.register(temporaryFolder) }
     let path = temporaryFolder?.path ?? request.output ?? "runs/\(resolved.name)"
-    let opened = try team.onFirst("opening the run folder") {
+    let opened = try team.onRoot("opening the run folder") {
       try Opened(path, request, resolved, data, team)
     }
     start = try team.shared(opened?.start ?? .fresh)
     checkpoint = opened?.checkpoint
     recorder = opened?.recorder
     folderPath = opened?.folder.path
+    lock = opened?.folder.lock
+  }
+
+  /// The ending of a run whose folder holds its result; nil for a run that is to be trained.
+  package var result: TrainingRun.Ending? {
+    if case .finished(let result) = start { .finishedBefore(result) } else { nil }
+  }
+
+  /// Removes the exit handlers of the run; it has ended in good order.
+  package func unregisterExitHandlers(_ log: RunLog) {
+    if let lock { ErrorExit.unregister(lock) }
+    if let temporaryFolder { ErrorExit.unregister(temporaryFolder) }
+    ErrorExit.unregister(log)
   }
 
   /// The run folder as rank 0 has opened it.
@@ -40,12 +59,13 @@ struct TrainingSession {
     let recorder: RunRecorder?
 
     init(
-      _ path: String, _ request: TrainRequest, _ resolved: ResolvedConfiguration,
+      _ path: String, _ request: RunRequest, _ resolved: ResolvedConfiguration,
       _ data: LoadedData, _ team: RankTeam
     ) throws {
       let log = team.log
       let configuration = resolved.configuration
       folder = try RunFolder(path: path)
+      ErrorExit.register(folder.lock)
       let store = CheckpointStore(
         folder: folder.path, keepLast: configuration.checkpoint.keepLast,
         level: configuration.checkpoint.level)
@@ -60,6 +80,7 @@ struct TrainingSession {
       guard case .finished = opening else {
         try store.prepare()
         try log.open(folder.log)
+        ErrorExit.register(log)
         try folder.write(configuration)
         let description = try RunDescription.metadata(
           configuration, dataset: data.dataset, digest: data.digest, ranks: team.collective.size,
@@ -79,6 +100,7 @@ struct TrainingSession {
       }
       recorder = nil
       try folder.close()
+      ErrorExit.unregister(folder.lock)
     }
   }
 }

@@ -1,34 +1,37 @@
 import Checkpointing
+import Configuration
 import DFERCModel
+import Files
 import Foundation
 import NeuralNet
+import RunRecords
 import TensorCore
 
 /// The names of a checkpoint's tensors and metadata, and how a run is written to and read from one.
-enum CheckpointCoding {
-  enum Key {
-    static let step = "step"
-    static let epoch = "epoch"
-    static let cursor = "cursor"
-    static let validatedStep = "validated_step"
-    static let updates = "optimizer_updates"
-    static let configuration = "config"
-    static let emotions = "emotions"
-    static let best = "best"
-    static let bestEpoch = "best_epoch"
-    static let stale = "epochs_without_improvement"
-    static let dataset = "dataset_digest"
-    static let skipped = "skipped_steps"
-    static let skippedInARow = "skipped_in_a_row"
-    static let ranks = "ranks"
-    static let unevenRanks = "uneven_ranks"
+package enum CheckpointCoding {
+  package enum Key {
+    package static let step = "step"
+    package static let epoch = "epoch"
+    package static let cursor = "cursor"
+    package static let validatedStep = "validated_step"
+    package static let updates = "optimizer_updates"
+    package static let configuration = "config"
+    package static let emotions = "emotions"
+    package static let best = "best"
+    package static let bestEpoch = "best_epoch"
+    package static let stale = "epochs_without_improvement"
+    package static let dataset = "dataset_digest"
+    package static let skipped = "skipped_steps"
+    package static let skippedInARow = "skipped_in_a_row"
+    package static let ranks = "ranks"
+    package static let unevenRanks = "uneven_ranks"
   }
 
-  static let prototypes = "prototypes"
-  static let prototypeSums = "prototype_sums"
-  static let counts = "counts"
-  static let firstMoment = "optimizer.exp_avg."
-  static let secondMoment = "optimizer.exp_avg_sq."
+  package static let prototypes = "prototypes"
+  package static let prototypeSums = "prototype_sums"
+  package static let counts = "counts"
+  package static let firstMoment = "optimizer.exp_avg."
+  package static let secondMoment = "optimizer.exp_avg_sq."
 }
 
 // MARK: - Writing
@@ -39,10 +42,10 @@ extension CheckpointCoding {
   /// - Parameters:
   ///   - snapshot: the state and how far the run has come.
   ///   - description: metadata that do not change during the run.
-  static func draft(
+  package static func draft(
     _ snapshot: StateSnapshot, description: [String: String]
-  ) throws -> CheckpointDraft {
-    var draft = CheckpointDraft()
+  ) throws -> CheckpointContents {
+    var draft = CheckpointContents()
     draft.metadata = description
     try addProgress(snapshot.progress, to: &draft)
     draft.set(Key.updates, integer: snapshot.updateCount)
@@ -54,7 +57,7 @@ extension CheckpointCoding {
   }
 
   private static func addProgress(
-    _ progress: TrainingProgress, to draft: inout CheckpointDraft
+    _ progress: TrainingProgress, to draft: inout CheckpointContents
   ) throws {
     draft.set(Key.step, integer: progress.step)
     draft.set(Key.epoch, integer: progress.epoch)
@@ -70,7 +73,7 @@ extension CheckpointCoding {
 
   private static func add(
     _ buffer: FloatBuffer, _ prefix: String, _ snapshot: StateSnapshot,
-    to draft: inout CheckpointDraft
+    to draft: inout CheckpointContents
   ) {
     for parameter in snapshot.model.layout.parameters {
       let values = UnsafeBufferPointer(rebasing: buffer.elements[parameter.range])
@@ -78,7 +81,7 @@ extension CheckpointCoding {
     }
   }
 
-  private static func addPrototypes(_ snapshot: StateSnapshot, to draft: inout CheckpointDraft) {
+  private static func addPrototypes(_ snapshot: StateSnapshot, to draft: inout CheckpointContents) {
     let options = snapshot.model.options
     guard options.hasPrototypes else { return }
     let shape = [options.emotionCount, options.alignmentWidth]
@@ -96,7 +99,7 @@ extension CheckpointCoding {
   ///
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first tensor that is absent or has
   ///   another shape.
-  static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws {
+  package static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws {
     try copy(state.parameters.values, "", state.model, from: checkpoint)
     if state.model.options.hasPrototypes,
       let seen = try checkpoint.tensors.prototypeState(state.prototypes)
@@ -113,7 +116,7 @@ extension CheckpointCoding {
   /// All of one of the optimizer's moments.
   ///
   /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
-  static func moment(
+  package static func moment(
     _ prefix: String, of model: DFERC, from checkpoint: Checkpoint
   ) throws(CheckpointError) -> FloatBuffer {
     let buffer = FloatBuffer(count: model.layout.count)
@@ -134,7 +137,7 @@ extension CheckpointCoding {
   /// How far the run of a checkpoint had come.
   ///
   /// - Throws: `CheckpointError` for metadata that are absent or not of their form.
-  static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
+  package static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
     var progress = TrainingProgress()
     progress.step = try checkpoint.count(Key.step)
     progress.epoch = try checkpoint.count(Key.epoch)
@@ -179,7 +182,7 @@ extension CheckpointCoding {
   }
 
   /// The configuration that a checkpoint was trained with.
-  static func configuration(of checkpoint: Checkpoint) throws -> RunConfiguration {
+  package static func configuration(of checkpoint: Checkpoint) throws -> RunConfiguration {
     try RunConfiguration(
       yaml: try checkpoint.text(Key.configuration), source: "\(checkpoint.path), config")
   }
@@ -187,7 +190,7 @@ extension CheckpointCoding {
   /// Checks that a checkpoint has the tensors of a model, before memory is asked for them.
   ///
   /// - Throws: `CheckpointError` naming the first one that is absent or has another shape.
-  static func requireTensors(
+  package static func requireTensors(
     of model: DFERC, in checkpoint: Checkpoint
   ) throws(CheckpointError) {
     for parameter in model.layout.parameters {
@@ -202,7 +205,7 @@ extension CheckpointCoding {
   /// Checks that a checkpoint has all that a run of a model goes on from, in its place and form.
   ///
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first thing that is absent or wrong.
-  static func requireRun(of model: DFERC, in checkpoint: Checkpoint) throws {
+  package static func requireRun(of model: DFERC, in checkpoint: Checkpoint) throws {
     try requireTensors(of: model, in: checkpoint)
     for prefix in ["", firstMoment, secondMoment] {
       for parameter in model.layout.parameters {
@@ -219,7 +222,7 @@ extension CheckpointCoding {
   }
 
   /// The raw width of every modality that a checkpoint's model reads.
-  static func widths(of checkpoint: Checkpoint) -> [Modality: Int] {
+  package static func widths(of checkpoint: Checkpoint) -> [Modality: Int] {
     var widths: [Modality: Int] = [:]
     for modality in Modality.allCases {
       let shape = checkpoint.tensors.entry("input.\(modality).weight")?.shape

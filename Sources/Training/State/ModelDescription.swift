@@ -1,19 +1,20 @@
 import Checkpointing
+import Configuration
 import DFERCModel
 import DialogueData
 import TensorCore
 
 /// What a checkpoint says of its model: enough to build it again on every rank.
-struct ModelDescription: Codable {
+package struct ModelDescription: Codable {
   /// The run configuration as YAML.
-  var configuration = ""
+  package var configuration = ""
   /// The names of the emotions.
-  var emotions: [String] = []
+  package var emotions: [String] = []
   /// The raw width of every modality that the model reads.
-  var widths: [String: Int] = [:]
+  package var widths: [String: Int] = [:]
 
   /// A description of nothing, to be replaced by that of rank 0.
-  init() {}
+  package init() {}
 
   /// Reads the description and holds it against the tensors.
   ///
@@ -21,7 +22,7 @@ struct ModelDescription: Codable {
   /// shown every parameter in its full size.
   ///
   /// - Throws: `CheckpointError`, or `ConfigurationError` for the configuration inside.
-  init(of checkpoint: Checkpoint) throws {
+  package init(of checkpoint: Checkpoint) throws {
     configuration = try checkpoint.text(CheckpointCoding.Key.configuration)
     emotions = try checkpoint.list(CheckpointCoding.Key.emotions)
     guard (2...DatasetManifest.largestEmotionCount).contains(emotions.count) else {
@@ -52,7 +53,7 @@ struct ModelDescription: Codable {
   ///
   /// - Parameter path: the checkpoint, for messages.
   /// - Throws: `ConfigurationError`.
-  func runConfiguration(of path: String) throws(ConfigurationError) -> RunConfiguration {
+  package func runConfiguration(of path: String) throws(ConfigurationError) -> RunConfiguration {
     try RunConfiguration(yaml: configuration, source: "\(path), config")
   }
 
@@ -62,7 +63,7 @@ struct ModelDescription: Codable {
   ///   - configuration: that of this description.
   ///   - path: the checkpoint, for messages.
   /// - Throws: `CheckpointError` where the checkpoint has none of the configuration's modalities.
-  func options(
+  package func options(
     of configuration: RunConfiguration, _ path: String
   ) throws(CheckpointError) -> DFERCOptions {
     var found: [Modality: Int] = [:]

@@ -5,17 +5,34 @@ import Optimizing
 import TensorCore
 
 /// The tensors of a run that every rank holds alike.
-struct ModelState {
-  let model: DFERC
-  let parameters: Parameters
-  let prototypes: EmotionPrototypes
+package struct ModelState {
+  package let model: DFERC
+  package let parameters: Parameters
+  package let prototypes: EmotionPrototypes
   /// Nil where nothing is trained.
-  let optimizer: AdamW?
+  package let optimizer: AdamW?
   /// Nil where every rank holds all moments of the optimizer.
-  var shards: MomentShards?
+  package var shards: MomentShards?
+
+  /// - Parameters:
+  ///   - model: whose tensors these are.
+  ///   - parameters: of the model.
+  ///   - prototypes: of the model.
+  ///   - optimizer: nil where nothing is trained.
+  ///   - shards: nil where every rank holds all moments of the optimizer.
+  package init(
+    model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes, optimizer: AdamW?,
+    shards: MomentShards? = nil
+  ) {
+    self.model = model
+    self.parameters = parameters
+    self.prototypes = prototypes
+    self.optimizer = optimizer
+    self.shards = shards
+  }
 
   /// Copies everything that rank 0 holds, but for shards, to all other ranks; collective.
-  func broadcast(over collective: any Collective) throws {
+  package func broadcast(over collective: any Collective) throws {
     try collective.broadcast(raw(parameters.values), from: 0)
     var sums = prototypes.sums
     var counts = prototypes.counts

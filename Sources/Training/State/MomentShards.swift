@@ -1,5 +1,6 @@
 import Checkpointing
 import DataParallel
+import JobControl
 import Optimizing
 import TensorCore
 
@@ -7,17 +8,17 @@ import TensorCore
 ///
 /// They travel through the memory of the gradients, which nobody needs between two steps, so that a
 /// rank never holds more of them than its shard.
-struct MomentShards {
+package struct MomentShards {
   private let collective: any Collective
-  private let staging: SynchronizedBuffer
+  private let staging: SharedBuffer
   private let shard: Range<Int>
 
-  /// - Parameter gradients: of a run whose optimizer is sharded; nil is returned for others.
-  init?(_ gradients: GradientEngine) {
-    guard gradients.sharing.isSharded else { return nil }
-    collective = gradients.collective
-    staging = gradients.sum
-    shard = gradients.shard
+  /// - Parameter engine: of a run whose optimizer is sharded; nil is returned for others.
+  package init?(_ engine: GradientEngine) {
+    guard engine.sharing.isSharded else { return nil }
+    collective = engine.collective
+    staging = engine.gradients
+    shard = engine.shard
   }
 
   /// Copies the shards of all ranks into one buffer; collective.
@@ -25,7 +26,7 @@ struct MomentShards {
   /// - Parameters:
   ///   - part: this rank's shard.
   ///   - whole: receives all shards; nil on ranks that have no use for them.
-  func gather(_ part: FloatBuffer, into whole: FloatBuffer?) throws {
+  package func gather(_ part: FloatBuffer, into whole: FloatBuffer?) throws {
     (staging.pointer + shard.lowerBound).update(from: part.pointer, count: part.count)
     try collective.allGather(staging)
     whole?.pointer.update(from: staging.pointer, count: staging.count)
@@ -36,7 +37,7 @@ struct MomentShards {
   /// - Parameters:
   ///   - whole: on rank 0.
   ///   - part: receives this rank's shard.
-  func scatter(_ whole: FloatBuffer?, into part: FloatBuffer) throws {
+  package func scatter(_ whole: FloatBuffer?, into part: FloatBuffer) throws {
     if let whole { staging.pointer.update(from: whole.pointer, count: staging.count) }
     try collective.broadcast(UnsafeMutableRawBufferPointer(staging.elements), from: 0)
     part.pointer.update(from: staging.pointer + shard.lowerBound, count: part.count)
@@ -47,13 +48,13 @@ extension ModelState {
   /// Hands each rank its shard of a checkpoint's moments, where the optimizer is sharded; collective.
   ///
   /// - Parameter checkpoint: on rank 0.
-  func restoreShards(from checkpoint: Checkpoint?, _ team: RankTeam) throws {
+  package func restoreShards(from checkpoint: Checkpoint?, _ team: RankTeam) throws {
     guard let shards, let optimizer else { return }
     for (prefix, part) in [
       (CheckpointCoding.firstMoment, optimizer.firstMoment),
       (CheckpointCoding.secondMoment, optimizer.secondMoment),
     ] {
-      let whole = try team.onFirst("reading the checkpoint") {
+      let whole = try team.onRoot("reading the checkpoint") {
         try checkpoint.map { try CheckpointCoding.moment(prefix, of: model, from: $0) }
       }
       try shards.scatter(whole ?? nil, into: part)

@@ -1,4 +1,6 @@
 import DataParallel
+import Files
+import JobControl
 import TensorCore
 
 /// Finds out when the ranks' replicas of the model have drifted apart.
@@ -6,11 +8,11 @@ import TensorCore
 /// All ranks make the same updates, so all their tensors have the same bits, until a fault of memory
 /// or processor changes one. From then on the ranks would train different models without a word. So
 /// every few steps each rank takes a digest of each tensor, and the digests are compared.
-final class ReplicaCheck {
+package final class ReplicaCheck {
   /// The digest of a tensor that all ranks should hold alike.
-  struct TensorDigest: Sendable, Equatable, Codable {
-    let name: String
-    let value: UInt64
+  package struct TensorDigest: Sendable, Equatable, Codable {
+    package let name: String
+    package let value: UInt64
   }
 
   private let team: RankTeam
@@ -20,13 +22,13 @@ final class ReplicaCheck {
   /// - Parameters:
   ///   - team: the ranks.
   ///   - everySteps: the number of steps between two comparisons; nil for none.
-  init(team: RankTeam, everySteps: Int?) {
+  package init(team: RankTeam, everySteps: Int?) {
     self.team = team
     self.everySteps = everySteps
   }
 
   /// Begins with the state of a checkpoint, which all ranks have from rank 0.
-  func begin(at step: Int) { lastSound = step }
+  package func begin(at step: Int) { lastSound = step }
 
   /// Compares where a comparison is due; collective.
   ///
@@ -35,7 +37,7 @@ final class ReplicaCheck {
   ///   - step: the number of steps done.
   ///   - isDue: whether to compare after any step that has not been compared.
   /// - Throws: `TrainingError` naming the ranks and the first tensor that differ, on all ranks.
-  func run(
+  package func run(
     _ digests: @autoclosure () -> [TensorDigest], step: Int, isDue: Bool = false
   ) throws {
     guard let everySteps, team.collective.size > 1, step != lastSound,
@@ -50,7 +52,7 @@ final class ReplicaCheck {
     let all = try team.collective.gather(Self.bytes(of: digests), to: 0)
     let ranks = all.map(Self.values)
     let difference = try team.shared(
-      team.isFirst ? Self.difference(ranks, names: digests.map(\.name)) : nil)
+      team.isRoot ? Self.difference(ranks, names: digests.map(\.name)) : nil)
     throw error(difference, step: step)
   }
 
@@ -61,7 +63,7 @@ final class ReplicaCheck {
     // The greatest value and the greatest complement, which is the complement of the least value.
     let own = Int64(bitPattern: whole.value)
     var bounds = [own, ~own]
-    try bounds.withUnsafeMutableBufferPointer { try team.collective.maximum($0) }
+    try bounds.withUnsafeMutableBufferPointer { try team.collective.allReduceMax($0) }
     return bounds[0] != ~bounds[1]
   }
 
@@ -91,13 +93,13 @@ final class ReplicaCheck {
 
 extension ReplicaCheck {
   /// The first tensor that is not the same everywhere, and the ranks that hold it otherwise.
-  struct Difference: Sendable, Equatable, Codable, CustomStringConvertible {
-    let tensor: String
+  package struct Difference: Sendable, Equatable, Codable, CustomStringConvertible {
+    package let tensor: String
     /// The ranks that are fewer than those who agree; empty where no bits have a majority.
-    let minority: [Int]
-    let rankCount: Int
+    package let minority: [Int]
+    package let rankCount: Int
 
-    var description: String {
+    package var description: String {
       guard let first = minority.first else {
         let ranks = rankCount == 2 ? "rank 0 and rank 1 hold" : "the ranks hold"
         return "\(ranks) different bits of \(tensor), and nothing tells which are right"
@@ -115,7 +117,7 @@ extension ReplicaCheck {
   /// - Parameters:
   ///   - ranks: the digests of each rank, in rank order.
   ///   - names: the tensors that they are of.
-  static func difference(_ ranks: [[UInt64]], names: [String]) -> Difference? {
+  package static func difference(_ ranks: [[UInt64]], names: [String]) -> Difference? {
     for (index, name) in names.enumerated() {
       let values = ranks.map { index < $0.count ? $0[index] : 0 }
       let groups = Dictionary(grouping: values.indices) { values[$0] }
@@ -135,7 +137,7 @@ extension ModelState {
   ///
   /// - Parameter includesMoments: whether the optimizer's moments are among them; not so where each
   ///   rank has a shard of them.
-  func replicaDigests(includesMoments: Bool) -> [ReplicaCheck.TensorDigest] {
+  package func replicaDigests(includesMoments: Bool) -> [ReplicaCheck.TensorDigest] {
     var digests = digests(of: parameters.values, "")
     digests.append(Self.digest(CheckpointCoding.prototypeSums, prototypes.sums))
     digests.append(Self.digest(CheckpointCoding.counts, prototypes.counts))

@@ -5,28 +5,28 @@ import TensorCore
 ///
 /// Rank 0 alone has one, whose memory is allocated once and filled again for every save. While a
 /// checkpoint is written from it, nobody may change it.
-final class StateSnapshot: @unchecked Sendable {
+package final class StateSnapshot: @unchecked Sendable {
   /// The model whose parameters these are.
-  let model: DFERC
+  package let model: DFERC
   /// The values of all parameters.
-  let parameters: FloatBuffer
+  package let parameters: FloatBuffer
   /// The optimizer's running mean of gradients.
-  let firstMoment: FloatBuffer
+  package let firstMoment: FloatBuffer
   /// The optimizer's running mean of squared gradients.
-  let secondMoment: FloatBuffer
+  package let secondMoment: FloatBuffer
   /// R of the emotion prototypes, [K, width].
-  let prototypes: FloatBuffer
+  package let prototypes: FloatBuffer
   /// S of the emotion prototypes, [K, width].
-  fileprivate(set) var sums: [Double] = []
+  package fileprivate(set) var sums: [Double] = []
   /// N of the emotion prototypes, [K].
-  fileprivate(set) var counts: [Int64] = []
+  package fileprivate(set) var counts: [Int64] = []
   /// The number of updates that the optimizer has made.
-  fileprivate(set) var updateCount = 0
+  package fileprivate(set) var updateCount = 0
   /// How far the run had come.
-  fileprivate(set) var progress = TrainingProgress()
+  package fileprivate(set) var progress = TrainingProgress()
 
   /// Memory for the state of a model.
-  init(of model: DFERC) {
+  package init(of model: DFERC) {
     self.model = model
     parameters = FloatBuffer(count: model.layout.count)
     firstMoment = FloatBuffer(count: model.layout.count)
@@ -44,7 +44,7 @@ extension ModelState {
   /// - Parameters:
   ///   - snapshot: of rank 0; nil on all other ranks, and where rank 0 has no use for a copy.
   ///   - progress: how far the run has come.
-  func copy(to snapshot: StateSnapshot?, _ progress: TrainingProgress) throws {
+  package func copy(to snapshot: StateSnapshot?, _ progress: TrainingProgress) throws {
     guard let optimizer else { preconditionFailure("only a run that trains is saved") }
     try shards?.gather(optimizer.firstMoment, into: snapshot?.firstMoment)
     try shards?.gather(optimizer.secondMoment, into: snapshot?.secondMoment)

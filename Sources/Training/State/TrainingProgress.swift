@@ -1,38 +1,43 @@
+import RunRecords
+
 /// How far a run has come: everything besides tensors that a checkpoint has to keep.
-struct TrainingProgress: Sendable, Equatable, Codable {
+package struct TrainingProgress: Sendable, Equatable, Codable {
   /// The number of steps made.
-  var step = 0
+  package var step = 0
   /// The epoch that goes on, from 0.
-  var epoch = 0
+  package var epoch = 0
   /// The dialogues of the epoch that have been trained on; all of them until the epoch is validated.
-  var cursor = 0
+  package var cursor = 0
   /// The step after which the validation split was scored last; nil before the first time.
-  var validatedStep: Int?
+  package var validatedStep: Int?
   /// The best epoch so far.
-  var best: Best?
+  package var best: Best?
   /// The number of epochs in a row that brought nothing better.
-  var epochsWithoutImprovement = 0
+  package var epochsWithoutImprovement = 0
   /// The number of steps that changed nothing because their loss or gradient was not finite.
-  var skippedSteps = 0
+  package var skippedSteps = 0
   /// How many of them were the last steps, one after another.
-  var skippedInARow = 0
+  package var skippedInARow = 0
+
+  /// Before the first step.
+  package init() {}
 
   /// The number of epochs that were trained, the last one perhaps in part.
-  var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }
+  package var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }
 
   /// Whether the validation split was scored after the last step.
-  var isValidated: Bool { validatedStep == step }
+  package var isValidated: Bool { validatedStep == step }
 
   /// The epoch that would be chosen if the run ended now.
-  struct Best: Sendable, Equatable, Codable {
+  package struct Best: Sendable, Equatable, Codable {
     /// The epoch, counted from 1.
-    let epoch: Int
+    package let epoch: Int
     /// Its scores on the validation split.
-    let validation: ClassificationReport
+    package let validation: ClassificationReport
   }
 
   /// Goes on to the next epoch.
-  mutating func finishEpoch() {
+  package mutating func finishEpoch() {
     epoch += 1
     cursor = 0
   }
@@ -43,7 +48,7 @@ struct TrainingProgress: Sendable, Equatable, Codable {
   ///   - report: the scores on the validation split.
   ///   - number: the epoch, counted from 1.
   /// - Returns: whether it is the best so far.
-  mutating func score(_ report: ClassificationReport, epoch number: Int) -> Bool {
+  package mutating func score(_ report: ClassificationReport, epoch number: Int) -> Bool {
     validatedStep = step
     if let best, best.validation.weightedF1 >= report.weightedF1 {
       epochsWithoutImprovement += 1

@@ -8,7 +8,7 @@ import TensorCore
 ///
 /// They share every product, yet each gets the bits that it would get alone: rows do not depend on
 /// one another, and sums over rows are taken within a micro-batch first.
-final class BatchPass {
+package final class BatchPass {
   private let model: DFERC
   private let parameters: Parameters
   private let tape: Tape
@@ -22,31 +22,31 @@ final class BatchPass {
     var prediction: DFERC.Prediction?
   }
 
-  init(model: DFERC, parameters: Parameters, workers: Workers, products: LinearProducts) {
+  package init(model: DFERC, parameters: Parameters, workers: Workers, products: LinearProducts) {
     self.model = model
     self.parameters = parameters
     tape = Tape(arena: StepArena(), workers: workers, products: products)
   }
 
   /// The dialogues of the pass by their index in file order, in the order of their rows.
-  var dialogues: [Int] { packed.dialogues }
+  package var dialogues: [Int] { packed.dialogues }
 
   /// The rows of each dialogue, in the order of ``dialogues``.
-  func rows(of position: Int) -> Range<Int> {
+  package func rows(of position: Int) -> Range<Int> {
     packed.offsets[position]..<packed.offsets[position + 1]
   }
 
   /// The label of every row.
-  var labels: [Int] { packed.labels }
+  package var labels: [Int] { packed.labels }
 
   /// Hands out the rows of each micro-batch.
-  func forEachMicroBatch(_ body: (_ rows: Range<Int>) -> Void) {
+  package func forEachMicroBatch(_ body: (_ rows: Range<Int>) -> Void) {
     let offsets = packed.microBatchOffsets
     for index in 1..<offsets.count { body(offsets[index - 1]..<offsets[index]) }
   }
 
   /// Takes micro-batches of a batch plan; see ``load(of:randomness:recording:)``.
-  func load(
+  package func load(
     _ microBatches: ArraySlice<[Int]>, of split: Split, randomness: Dropout.Randomness?,
     recording: Bool
   ) {
@@ -55,7 +55,7 @@ final class BatchPass {
   }
 
   /// Takes neighbouring dialogues, without dropout and without a backward pass.
-  func load(_ dialogues: Range<Int>, of split: Split) {
+  package func load(_ dialogues: Range<Int>, of split: Split) {
     packed.pack(dialogues, of: split)
     load(of: split, randomness: nil, recording: false)
   }
@@ -91,7 +91,7 @@ final class BatchPass {
   }
 
   /// Runs the model up to the aligned features.
-  func encode() {
+  package func encode() {
     guard let loaded = state else { preconditionFailure("nothing is loaded") }
     state?.encoding = model.encode(loaded.batch, loaded.pass)
   }
@@ -99,7 +99,7 @@ final class BatchPass {
   /// Adds one micro-batch's share of the prototype statistics.
   ///
   /// - Parameter rows: those of the micro-batch.
-  func addPrototypeStatistics(
+  package func addPrototypeStatistics(
     of rows: Range<Int>, to statistics: UnsafeMutableBufferPointer<Double>
   ) {
     let (state, encoding) = encoded()
@@ -109,7 +109,7 @@ final class BatchPass {
 
   /// Brings in context and classifies.
   @discardableResult
-  func predict() -> DFERC.Prediction {
+  package func predict() -> DFERC.Prediction {
     let (current, encoding) = encoded()
     let prediction = model.predict(encoding, current.pass)
     state?.prediction = prediction
@@ -117,13 +117,13 @@ final class BatchPass {
   }
 
   /// The outcome of ``predict()``.
-  var prediction: DFERC.Prediction {
+  package var prediction: DFERC.Prediction {
     guard let prediction = state?.prediction else { preconditionFailure("nothing was predicted") }
     return prediction
   }
 
   /// The share of the loss of every micro-batch.
-  func losses(prototypes: Tensor, scales: LossScales) -> LossShares {
+  package func losses(prototypes: Tensor, scales: LossScales) -> LossShares {
     let (state, encoding) = encoded()
     return model.losses(
       encoding, prediction, labels: state.batch.labels, prototypes: prototypes, scales: scales,
@@ -131,7 +131,7 @@ final class BatchPass {
   }
 
   /// Writes the sum of all gradients over the micro-batches into a flat buffer.
-  func backward(into gradients: UnsafeMutablePointer<Float>) {
+  package func backward(into gradients: UnsafeMutablePointer<Float>) {
     parameters.beginGradients(in: gradients)
     tape.backward()
     parameters.finishGradients()

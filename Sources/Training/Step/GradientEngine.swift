@@ -1,6 +1,7 @@
 import DFERCModel
 import DataParallel
 import DialogueData
+import JobControl
 import NeuralNet
 import TensorCore
 
@@ -8,25 +9,25 @@ import TensorCore
 ///
 /// The gradients, the losses and the prototypes of the step are the same bits on every rank
 /// afterwards.
-final class GradientEngine {
-  let model: DFERC
-  let parameters: Parameters
-  let prototypes: EmotionPrototypes
+package final class GradientEngine {
+  package let model: DFERC
+  package let parameters: Parameters
+  package let prototypes: EmotionPrototypes
   /// The gradient of the loss of the last global batch, over all ranks: all of it, or ``shard``.
-  let sum: SynchronizedBuffer
+  package let gradients: SharedBuffer
   /// The elements of the flat buffers that this rank updates.
-  let shard: Range<Int>
+  package let shard: Range<Int>
   /// How ranks share the work.
-  let sharing: WorkSharing
+  package let sharing: StepOptions
   /// Where the time goes.
-  var clock: PhaseClock
+  package var clock: PhaseClock
   /// Hears of every phase.
-  let tracker: PhaseTracker
+  package let tracker: PhaseTracker
 
-  let collective: any Collective
-  private let sharedValues: SynchronizedBuffer?
+  package let collective: any Collective
+  private let sharedValues: SharedBuffer?
   /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
-  let pass: BatchPass
+  package let pass: BatchPass
   private let statistics: UnsafeMutableBufferPointer<Double>
   private let statisticsTree: TreeAccumulator<Double>
   private let losses: UnsafeMutableBufferPointer<Double>
@@ -35,15 +36,15 @@ final class GradientEngine {
   /// A model with the initial values of a seed and prototypes that have seen nothing.
   ///
   /// Collective: every rank makes one at the same place.
-  init(model: DFERC, seed: UInt64, sharing: WorkSharing, team: RankTeam) throws {
-    try team.requireMemory(for: model)
+  package init(model: DFERC, seed: UInt64, sharing: StepOptions, team: RankTeam) throws {
+    try team.requireMemory(forParameters: model.layout.count)
     self.model = model
     self.sharing = sharing
     tracker = team.tracker
     clock = PhaseClock(team.tracker)
     collective = team.collective
     let count = model.layout.count
-    sum = try collective.makeSharedBuffer(count: count)
+    gradients = try collective.makeSharedBuffer(count: count)
     sharedValues = sharing.isSharded ? try collective.makeSharedBuffer(count: count) : nil
     shard = sharing.isSharded ? collective.slice(of: count) : 0..<count
     let values = sharedValues.map { FloatBuffer($0.elements, ownedBy: $0) }
@@ -73,7 +74,7 @@ final class GradientEngine {
     )
   }
 
-  /// Computes the losses of a global batch and leaves their gradients in ``sum``.
+  /// Computes the losses of a global batch and leaves their gradients in ``gradients``.
   ///
   /// The prototypes have taken the batch in, but not for good: see ``EmotionPrototypes/commit()``.
   ///
@@ -82,25 +83,25 @@ final class GradientEngine {
   ///   - split: the split it belongs to.
   ///   - randomness: the dropout of the step; nil for none.
   /// - Returns: the unweighted parts of the loss of the whole batch.
-  func run(
+  package func run(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> LossParts {
     try computeShare(batch, of: split, randomness: randomness)
     try clock.measure(.synchronize) {
       if sharing.isSharded {
-        try collective.reduceScatter(sum)
+        try collective.reduceScatter(gradients)
       } else {
-        try collective.sum(sum)
+        try collective.allReduceSum(gradients)
       }
-      try collective.sum(losses)
-      let own = UnsafeMutableBufferPointer(rebasing: sum.elements[shard])
+      try collective.allReduceSum(losses)
+      let own = UnsafeMutableBufferPointer(rebasing: gradients.elements[shard])
       tracker.poison(own, in: .allreduce)
       tracker.flipBit(of: own, in: .allreduce)
     }
     return LossParts(losses)
   }
 
-  /// Computes this rank's share of the losses and leaves its gradient in ``sum``, all of it.
+  /// Computes this rank's share of the losses and leaves its gradient in ``gradients``, all of it.
   ///
   /// Collective, because the prototypes come from the whole batch.
   ///
@@ -110,7 +111,7 @@ final class GradientEngine {
   ///   - randomness: the dropout of the step; nil for none.
   /// - Returns: the unweighted parts of this rank's share of the loss.
   @discardableResult
-  func computeShare(
+  package func computeShare(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> LossParts {
     let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
@@ -120,15 +121,15 @@ final class GradientEngine {
     try clock.measure(.encode) { pass.encode() }
     if model.options.hasPrototypes { try clock.measure(.prototypes) { try updatePrototypes() } }
     let scales = LossScales(
-      utteranceCount: batch.utteranceCount, accompaniedCount: batch.anchorUtterances,
+      utteranceCount: batch.utteranceCount, pairedUtteranceCount: batch.pairedUtteranceCount,
       modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
     try differentiate(scales)
-    tracker.poison(sum.elements, in: .backward)
+    tracker.poison(gradients.elements, in: .backward)
     return LossParts(losses)
   }
 
   /// Brings the parameters of all shards together, after each rank has updated its own; collective.
-  func gatherParameters() throws {
+  package func gatherParameters() throws {
     if let sharedValues { try collective.allGather(sharedValues) }
   }
 
@@ -142,7 +143,7 @@ final class GradientEngine {
       }
     }
     statisticsTree.finish()
-    try collective.sum(statistics)
+    try collective.allReduceSum(statistics)
     prototypes.stage(statistics)
   }
 
@@ -156,6 +157,6 @@ final class GradientEngine {
       lossTree.addLeaf { shares[microBatch].write(to: $0) }
     }
     lossTree.finish()
-    try clock.measure(.backward) { pass.backward(into: sum.pointer) }
+    try clock.measure(.backward) { pass.backward(into: gradients.pointer) }
   }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import DFERCModel
 import DialogueData
 import NeuralNet
@@ -13,7 +14,7 @@ extension DFERCOptions {
   ///   - configuration: of the run.
   ///   - widths: the raw width of every modality in use.
   ///   - emotionCount: the number of emotions.
-  init(_ configuration: RunConfiguration, widths: [Modality: Int], emotionCount: Int) {
+  package init(_ configuration: RunConfiguration, widths: [Modality: Int], emotionCount: Int) {
     let used = configuration.data.modalities.compactMap { modality in
       widths[modality].map { ModalityWidth(modality, width: $0) }
     }
@@ -35,10 +36,22 @@ extension DFERCOptions {
 
 extension Dropout.Randomness {
   /// The dropout of a training step; nil where nothing is dropped.
-  init?(_ configuration: RunConfiguration, step: Int) {
+  package init?(_ configuration: RunConfiguration, step: Int) {
     guard configuration.model.dropout > 0 else { return nil }
     self.init(
       seed: configuration.train.seed, step: step, probability: configuration.model.dropout)
+  }
+}
+
+extension LearningRateSchedule.Decay {
+  /// The decay that a configuration names.
+  package init(_ schedule: OptimizerOptions.Schedule) {
+    self =
+      switch schedule {
+      case .linear: .linear
+      case .constant: .constant
+      case .cosine: .cosine
+      }
   }
 }
 
@@ -49,7 +62,7 @@ extension AdamW {
   ///   - configuration: of the run.
   ///   - layout: of the model.
   ///   - shard: the elements that it updates.
-  convenience init(
+  package convenience init(
     _ configuration: RunConfiguration, layout: ParameterLayout, shard: Range<Int>
   ) {
     var options = Options()
@@ -67,7 +80,7 @@ extension AdamW {
 
 extension LossParts {
   /// The parts in a fixed order, so that they can be summed as one buffer.
-  init(_ values: UnsafeMutableBufferPointer<Double>) {
+  package init(_ values: UnsafeMutableBufferPointer<Double>) {
     self.init()
     emotion = values[0]
     contrastiveModality = values[1]
@@ -78,7 +91,7 @@ extension LossParts {
   }
 
   /// Writes the parts in the order of ``init(_:)``.
-  func write(to memory: UnsafeMutablePointer<Double>) {
+  package func write(to memory: UnsafeMutablePointer<Double>) {
     memory[0] = emotion
     memory[1] = contrastiveModality
     memory[2] = contrastiveUtterance

@@ -2,13 +2,14 @@ import DFERCModel
 import DataParallel
 import DialogueData
 import Foundation
+import JobControl
 import TensorCore
 
 /// Finds out, after a step that was not finite, which ranks and dialogues made it so.
 ///
 /// A sum over ranks does not tell whose term was not finite, so every rank computes its share of the
 /// step again, from the state that the step has left unchanged, and looks at it before any sum.
-struct NonFiniteSearch {
+package struct NonFiniteSearch {
   /// What is not finite in the share of one rank.
   private struct Finding: Codable {
     /// In their order, for what is later follows from what is earlier.
@@ -25,8 +26,8 @@ struct NonFiniteSearch {
   /// The most dialogues that are named for one rank.
   private static let longestList = 20
 
-  let engine: GradientEngine
-  let team: RankTeam
+  package let engine: GradientEngine
+  package let team: RankTeam
 
   /// Names the ranks and dialogues; collective, and the text is the same on every rank.
   ///
@@ -35,7 +36,7 @@ struct NonFiniteSearch {
   ///   - split: the training split.
   ///   - randomness: the dropout of the step; nil for none.
   /// - Returns: such as `rank 1 (gradient of d7, d9)`.
-  func culprits(
+  package func culprits(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> String {
     let parts = try engine.computeShare(batch, of: split, randomness: randomness)
@@ -77,7 +78,8 @@ struct NonFiniteSearch {
     guard parts.total(engine.model.options.loss).isFinite else {
       return Finding(part: .loss, dialogues: everything)
     }
-    return engine.sum.elements.allFinite ? nil : Finding(part: .gradient, dialogues: everything)
+    return engine.gradients.elements.allFinite
+      ? nil : Finding(part: .gradient, dialogues: everything)
   }
 
   private static func list(_ names: [String]) -> String {
@@ -89,7 +91,7 @@ struct NonFiniteSearch {
 
 extension UnsafeMutableBufferPointer<Float> {
   /// Whether no element is NaN or infinite.
-  var allFinite: Bool {
+  package var allFinite: Bool {
     // The bits of magnitudes are ordered as the magnitudes are, with infinity and NaN at the end.
     var largest: UInt32 = 0
     for value in self { largest = Swift.max(largest, value.bitPattern & 0x7fff_ffff) }

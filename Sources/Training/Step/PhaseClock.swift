@@ -1,9 +1,11 @@
 import DataParallel
+import JobControl
+import StallDetection
 
 /// How long each phase of the training steps took.
-public struct PhaseClock: Sendable {
+package struct PhaseClock: Sendable {
   /// The phases of a training step, in their order.
-  public enum Phase: String, CaseIterable, Sendable {
+  package enum Phase: String, CaseIterable, Sendable {
     /// Copying features and labels into the arena.
     case load
     /// From the features to the aligned representations.
@@ -29,13 +31,13 @@ public struct PhaseClock: Sendable {
   /// A clock at zero.
   ///
   /// - Parameter tracker: Hears of every phase that begins.
-  init(_ tracker: PhaseTracker) {
+  package init(_ tracker: PhaseTracker) {
     self.tracker = tracker
   }
 
   /// Runs a piece of work and adds its time to a phase.
   @inline(__always)
-  mutating func measure<Result>(
+  package mutating func measure<Result>(
     _ phase: Phase, _ body: () throws -> Result
   ) throws -> Result {
     try tracker.enter(phase.runPhase)
@@ -45,10 +47,10 @@ public struct PhaseClock: Sendable {
   }
 
   /// The seconds spent in a phase so far.
-  public subscript(phase: Phase) -> Double { seconds[phase.index] }
+  package subscript(phase: Phase) -> Double { seconds[phase.index] }
 
   /// Sets all phases to zero.
-  public mutating func reset() {
+  package mutating func reset() {
     for index in seconds.indices { seconds[index] = 0 }
   }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import DFERCModel
 import DataParallel
 import DialogueData
@@ -6,11 +7,11 @@ import Optimizing
 import TensorCore
 
 /// One training step after another: gradients over all ranks, clipping, AdamW.
-final class StepEngine {
+package final class StepEngine {
   /// What became of a step.
-  struct Outcome {
+  package struct Outcome {
     /// What a step does to the state.
-    enum Effect {
+    package enum Effect {
       /// Parameters, moments and prototypes have taken the batch in.
       case updated
       /// They are what they were before, because the loss or the gradient is not finite.
@@ -18,32 +19,33 @@ final class StepEngine {
     }
 
     /// What the step did to the state.
-    let effect: Effect
+    package let effect: Effect
     /// The unweighted parts of the loss of the global batch.
-    let parts: LossParts
+    package let parts: LossParts
     /// The loss.
-    let loss: Double
+    package let loss: Double
     /// The norm of the gradient before clipping.
-    let gradientNorm: Double
+    package let gradientNorm: Double
     /// The learning rate of the step.
-    let learningRate: Double
+    package let learningRate: Double
   }
 
-  let gradients: GradientEngine
-  let optimizer: AdamW
+  package let gradientEngine: GradientEngine
+  package let optimizer: AdamW
   private let settings: RunConfiguration
   private let workers: Workers
   private let blockSquares: UnsafeMutableBufferPointer<Double>
 
-  init(
-    gradients: GradientEngine, configuration: RunConfiguration, workers: Workers
+  package init(
+    gradientEngine: GradientEngine, configuration: RunConfiguration, workers: Workers
   ) {
-    self.gradients = gradients
+    self.gradientEngine = gradientEngine
     settings = configuration
     self.workers = workers
-    optimizer = AdamW(configuration, layout: gradients.model.layout, shard: gradients.shard)
+    optimizer = AdamW(
+      configuration, layout: gradientEngine.model.layout, shard: gradientEngine.shard)
     blockSquares = .allocate(
-      capacity: GradientNorm.blockCount(of: gradients.sum.count))
+      capacity: GradientNorm.blockCount(of: gradientEngine.gradients.count))
     blockSquares.initialize(repeating: 0)
   }
 
@@ -58,29 +60,29 @@ final class StepEngine {
   ///   - split: the training split.
   ///   - step: the number of steps done so far.
   ///   - rateFactor: the factor of the learning rate that the schedule gives the step.
-  func run(
+  package func run(
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
     let randomness = Dropout.Randomness(settings, step: step)
-    let parts = try gradients.run(batch, of: split, randomness: randomness)
-    return try gradients.clock.measure(.update) {
+    let parts = try gradientEngine.run(batch, of: split, randomness: randomness)
+    return try gradientEngine.clock.measure(.update) {
       let norm = try gradientNorm()
-      let loss = parts.total(gradients.model.options.loss)
+      let loss = parts.total(gradientEngine.model.options.loss)
       let isFinite = try isUnanimous(norm.isFinite && loss.isFinite)
       let outcome = Outcome(
         effect: isFinite ? .updated : .skipped, parts: parts, loss: loss, gradientNorm: norm,
         learningRate: settings.optimizer.learningRate * rateFactor)
       guard isFinite else {
-        gradients.prototypes.discard()
+        gradientEngine.prototypes.discard()
         return outcome
       }
       optimizer.update(
-        gradients.parameters.values.pointer, gradients: gradients.sum.pointer,
+        gradientEngine.parameters.values.pointer, gradients: gradientEngine.gradients.pointer,
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
-      try gradients.gatherParameters()
-      gradients.tracker.flipBit(of: gradients.parameters.values.elements, in: .update)
-      gradients.prototypes.commit()
+      try gradientEngine.gatherParameters()
+      gradientEngine.tracker.flipBit(of: gradientEngine.parameters.values.elements, in: .update)
+      gradientEngine.prototypes.commit()
       return outcome
     }
   }
@@ -92,21 +94,21 @@ final class StepEngine {
   private func isUnanimous(_ condition: Bool) throws -> Bool {
     var objections: Int64 = condition ? 0 : 1
     try withUnsafeMutablePointer(to: &objections) {
-      try gradients.collective.maximum(UnsafeMutableBufferPointer(start: $0, count: 1))
+      try gradientEngine.collective.allReduceMax(UnsafeMutableBufferPointer(start: $0, count: 1))
     }
     return objections == 0
   }
 
   /// The norm of the whole gradient; collective.
   private func gradientNorm() throws -> Double {
-    let shard = gradients.shard
+    let shard = gradientEngine.shard
     let blocks = GradientNorm.blocks(of: shard)
     blockSquares.update(repeating: 0)
     GradientNorm.sumSquares(
-      UnsafeMutableBufferPointer(rebasing: gradients.sum.elements[shard]),
+      UnsafeMutableBufferPointer(rebasing: gradientEngine.gradients.elements[shard]),
       into: UnsafeMutableBufferPointer(rebasing: blockSquares[blocks]), workers: workers)
     // Every block is one rank's own and zero on all others, so this sum is exact.
-    if gradients.sharing.isSharded { try gradients.collective.sum(blockSquares) }
+    if gradientEngine.sharing.isSharded { try gradientEngine.collective.allReduceSum(blockSquares) }
     return GradientNorm.combine(blockSquares)
   }
 }

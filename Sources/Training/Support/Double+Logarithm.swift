@@ -2,5 +2,5 @@ import Glibc
 
 extension Double {
   /// The natural logarithm.
-  var logarithm: Double { log(self) }
+  package var logarithm: Double { log(self) }
 }

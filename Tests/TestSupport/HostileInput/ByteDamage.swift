@@ -1,7 +1,7 @@
 import TensorCore
 
 /// What storage, transfers and attackers do to bytes.
-public enum ByteDamage: CaseIterable, Sendable {
+package enum ByteDamage: CaseIterable, Sendable {
   case flippedBits
   case overwrittenBytes
   case cutOff
@@ -13,7 +13,7 @@ public enum ByteDamage: CaseIterable, Sendable {
   case number
 
   /// The bytes after one damage of this kind at a random place.
-  public func applied(to bytes: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
+  package func applied(to bytes: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
     guard !bytes.isEmpty else { return [UInt8(truncatingIfNeeded: stream.nextWord32())] }
     var damaged = bytes
     switch self {
@@ -41,7 +41,7 @@ public enum ByteDamage: CaseIterable, Sendable {
   }
 
   /// The bytes after one to four damages of any kind.
-  public static func anywhere(in bytes: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
+  package static func anywhere(in bytes: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
     (0...stream.nextInteger(below: 4)).reduce(bytes) { bytes, _ in
       stream.nextElement(of: allCases).applied(to: bytes, &stream)
     }
@@ -71,18 +71,18 @@ public enum ByteDamage: CaseIterable, Sendable {
 
 extension RandomStream {
   /// The next random byte.
-  public mutating func nextByte() -> UInt8 { UInt8(truncatingIfNeeded: nextWord32()) }
+  package mutating func nextByte() -> UInt8 { UInt8(truncatingIfNeeded: nextWord32()) }
 
   /// One of the elements, each equally likely.
-  public mutating func nextElement<Element>(of elements: [Element]) -> Element {
+  package mutating func nextElement<Element>(of elements: [Element]) -> Element {
     elements[nextInteger(below: elements.count)]
   }
 
   /// True once in so many draws.
-  public mutating func nextChance(oneIn count: Int) -> Bool { nextInteger(below: count) == 0 }
+  package mutating func nextChance(oneIn count: Int) -> Bool { nextInteger(below: count) == 0 }
 
   /// A length from 16 bytes to a limit, each order of magnitude equally likely.
-  public mutating func nextLength(upTo limit: Int) -> Int {
+  package mutating func nextLength(upTo limit: Int) -> Int {
     let bits = 4 + nextInteger(below: max(1, limit.bitWidth - limit.leadingZeroBitCount - 4))
     return min(limit, 1 << bits)
   }

@@ -3,24 +3,24 @@ import TensorCore
 /// Frames of zstd put together by hand, which no compressor would write.
 ///
 /// Source: RFC 8878, section 3.1.1.
-public struct HandmadeFrame {
+package struct HandmadeFrame {
   /// What the frame says of the size of its content.
-  public var contentSize: UInt64?
+  package var contentSize: UInt64?
   /// The window descriptor; nil for a frame whose window is its content.
-  public var window: UInt8?
+  package var window: UInt8?
   /// Whether the descriptor promises a checksum; a frame made here never has the right one.
-  public var hasChecksum = true
+  package var hasChecksum = true
   /// The blocks, each with its header.
-  public var blocks: [UInt8] = []
+  package var blocks: [UInt8] = []
 
   /// A frame without blocks.
-  public init(contentSize: UInt64?, window: UInt8? = 0x58) {
+  package init(contentSize: UInt64?, window: UInt8? = 0x58) {
     self.contentSize = contentSize
     self.window = window
   }
 
   /// The kinds of a block.
-  public enum BlockKind: UInt32, CaseIterable, Sendable {
+  package enum BlockKind: UInt32, CaseIterable, Sendable {
     case raw
     case run
     case compressed
@@ -34,7 +34,7 @@ public struct HandmadeFrame {
   ///   - size: what its header says of its size, at most 2^21 - 1.
   ///   - content: what follows the header.
   ///   - isLast: whether it says that it is the last.
-  public mutating func add(
+  package mutating func add(
     _ kind: BlockKind, size: Int, content: [UInt8], isLast: Bool = false
   ) {
     let header = UInt32(size & 0x1F_FFFF) << 3 | kind.rawValue << 1 | (isLast ? 1 : 0)
@@ -42,7 +42,7 @@ public struct HandmadeFrame {
   }
 
   /// The frame.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var descriptor: UInt8 = hasChecksum ? 0x04 : 0
     if contentSize != nil { descriptor |= 0xC0 }
     if window == nil { descriptor |= 0x20 }
@@ -53,13 +53,13 @@ public struct HandmadeFrame {
 }
 
 /// Files of zstd frames that would unpack to more than any memory, or never end.
-public enum HostileFrames {
+package enum HostileFrames {
   /// Whole files.
   ///
   /// - Parameters:
   ///   - sound: a sound frame, to stand before and behind others.
   ///   - stream: chooses sizes.
-  public static func next(beside sound: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
+  package static func next(beside sound: [UInt8], _ stream: inout RandomStream) -> [UInt8] {
     let size = stream.nextElement(of: sizes)
     let window = stream.nextElement(of: [0x00, 0x58, 0x88, 0xA8, 0xFF, nil] as [UInt8?])
     var frame = HandmadeFrame(contentSize: size, window: window)

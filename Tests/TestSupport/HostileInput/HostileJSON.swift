@@ -1,19 +1,19 @@
 import TensorCore
 
 /// A text that is much of one thing, made in a length of about so many bytes.
-public typealias TextBomb = @Sendable (_ byteCount: Int) -> String
+package typealias TextBomb = @Sendable (_ byteCount: Int) -> String
 
 /// JSON that is deep, long or ambiguous.
-public enum HostileJSON {
+package enum HostileJSON {
   /// Short pieces to stand in the place of a value.
-  public static let pieces: [String] = [
+  package static let pieces: [String] = [
     "[]", "{}", "[[]]", "{\"\":{}}", "[null]", "null", "true", "\"\"", "\"\\ud800\"",
     "\"\\u0000\"", "\"\\ud83d\\ude00\"", "[1,2,3]", ",", ":", "}", "]", "{", "[", "\"", "\\",
     "\u{FEFF}", "//x\n", "/**/", "'a'", "\u{0}", deep("[", "]", 600), deep("{\"a\":", "}", 600),
   ]
 
   /// Whole texts.
-  public static let bombs: [TextBomb] = [
+  package static let bombs: [TextBomb] = [
     { repeated("[", $0) }, { repeated("{\"a\":", $0) }, { repeated("[{\"a\":", $0) },
     { repeated("\"", $0) }, { repeated("\\u0000", $0) }, { repeated(" ", $0) },
     { repeated("9", $0) }, { "[" + repeated("[],", $0) }, { "[" + repeated("{},", $0) + "{}]" },

@@ -1,35 +1,35 @@
 import TensorCore
 
 /// A safetensors file taken apart, so that its header and its data can be damaged each by itself.
-public struct TensorFileParts {
+package struct TensorFileParts {
   /// The JSON between the length and the data.
-  public var header: [UInt8]
+  package var header: [UInt8]
   /// All behind the header.
-  public var data: [UInt8]
+  package var data: [UInt8]
   /// What stands in the place of the header's length; nil for the right one.
-  public var declaredLength: UInt64?
+  package var declaredLength: UInt64?
 
   /// Takes a sound file apart.
-  public init(_ file: [UInt8]) {
+  package init(_ file: [UInt8]) {
     let length = file.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     header = Array(file[8..<8 + length])
     data = Array(file[(8 + length)...])
   }
 
   /// A file of a header and data.
-  public init(header: String, data: [UInt8] = []) {
+  package init(header: String, data: [UInt8] = []) {
     self.header = Array(header.utf8)
     self.data = data
   }
 
   /// The file.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     let length = declaredLength ?? UInt64(header.count)
     return withUnsafeBytes(of: length.littleEndian) { Array($0) } + header + data
   }
 
   /// Damages one of the parts; the others stay as they are, and mostly the length is right.
-  public mutating func damage(_ stream: inout RandomStream) {
+  package mutating func damage(_ stream: inout RandomStream) {
     switch stream.nextInteger(below: 20) {
     case 0: declaredLength = stream.nextElement(of: HostileNumbers.words)
     case 1: declaredLength = UInt64(header.count &+ stream.nextInteger(below: 17) &- 8)
@@ -46,9 +46,9 @@ public struct TensorFileParts {
 }
 
 /// Headers of safetensors files that are much of one thing, or claim what is not there.
-public enum HostileTensors {
+package enum HostileTensors {
   /// Whole headers.
-  public static let bombs: [TextBomb] =
+  package static let bombs: [TextBomb] =
     HostileJSON.bombs
     + claims.map { claim in { _ in "{\(claim)}" } } + [
       { "{" + HostileJSON.numbered($0 / 60) { entry("\($0)", "[0]", "[0,0]") } + "}" },

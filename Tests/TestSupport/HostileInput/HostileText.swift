@@ -1,16 +1,16 @@
 import TensorCore
 
 /// Numbers at and beyond the edges of what programs compute with.
-public enum HostileNumbers {
+package enum HostileNumbers {
   /// As words of memory.
-  public static let words: [UInt64] = [
+  package static let words: [UInt64] = [
     0, 1, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000, 99_999_999, 100_000_000,
     100_000_001, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFF8, 0xFFFF_FFFF, 0x1_0000_0000, 1 << 40,
     1 << 53, 1 << 61, (1 << 62) - 1, (1 << 63) - 8, (1 << 63) - 1, 1 << 63, .max - 8, .max,
   ]
 
   /// As text of JSON and YAML.
-  public static let texts: [String] =
+  package static let texts: [String] =
     words.map { String($0) } + [
       "-1", "-0", "-9223372036854775808", "-9223372036854775809", "18446744073709551616", "1e3",
       "1e-400", "1e308", "1e309", "1e999999999", "1e99999999999999999999", "0.1", "1.", ".5", "00",
@@ -21,9 +21,9 @@ public enum HostileNumbers {
 }
 
 /// Names that lead elsewhere, break a line or pass for others.
-public enum HostileNames {
+package enum HostileNames {
   /// As they are, without escapes.
-  public static let texts: [String] = [
+  package static let texts: [String] = [
     "", ".", "..", "../..", "../../../../etc/passwd", "/etc/passwd", "/", "//", "a/../../b", "a\0b",
     "\0", "train-00000-of-00001", "train-99999-of-99999", "train--1-of-00001", "__metadata__",
     "a\nb", "\u{1B}[2J\u{1B}[31m", "\u{202E}txet", "é", "e\u{301}", "\u{FEFF}", " ", "neutral",
@@ -33,7 +33,7 @@ public enum HostileNames {
   ]
 
   /// In double quotes, with the escapes of JSON.
-  public static func quoted(_ text: String) -> String {
+  package static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -49,11 +49,11 @@ public enum HostileNames {
 }
 
 /// A text cut into strings, words, signs and space, so that damage keeps most of its grammar.
-public struct TextTokens {
+package struct TextTokens {
   private var tokens: [[UInt8]] = []
 
   /// Cuts a text of JSON, YAML or the like.
-  public init(_ text: [UInt8]) {
+  package init(_ text: [UInt8]) {
     var index = text.startIndex
     while index < text.endIndex {
       let end = Self.end(ofTokenAt: index, in: text)
@@ -63,10 +63,10 @@ public struct TextTokens {
   }
 
   /// The text.
-  public var text: [UInt8] { Array(tokens.joined()) }
+  package var text: [UInt8] { Array(tokens.joined()) }
 
   /// One change or a few: other numbers and names, lost, doubled and swapped tokens.
-  public mutating func damage(_ stream: inout RandomStream) {
+  package mutating func damage(_ stream: inout RandomStream) {
     let count = stream.nextChance(oneIn: 2) ? 1 : 2 + stream.nextInteger(below: 3)
     for _ in 0..<count where !tokens.isEmpty { damageOnce(&stream) }
   }

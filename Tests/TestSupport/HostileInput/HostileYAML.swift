@@ -1,9 +1,9 @@
 import TensorCore
 
 /// YAML that is deep, multiplies itself or is something else than it looks like.
-public enum HostileYAML {
+package enum HostileYAML {
   /// Whole documents.
-  public static let bombs: [TextBomb] =
+  package static let bombs: [TextBomb] =
     HostileJSON.bombs
     + short.map { text in { _ in text } }
     + repeatedPieces.map { piece in { HostileJSON.repeated(piece, $0) } } + [

@@ -1,0 +1,81 @@
+import Crypto
+import Files
+import Foundation
+import TensorCore
+
+/// A checkpoint that is to be written.
+///
+/// It holds no copy of the tensors but where they stand. Their memory must stay in place and
+/// unchanged until the checkpoint is written; who goes on training meanwhile hands over a copy.
+package struct CheckpointContents: Sendable {
+  private var file = SafetensorsWriter()
+
+  /// Begins a checkpoint without tensors and metadata.
+  package init() {}
+
+  /// The strings of the metadata; `format`, `version` and `sha256` are added when it is written.
+  package var metadata: [String: String] {
+    get { file.metadata }
+    set {
+      let reserved = CheckpointFormat.reservedKeys.intersection(newValue.keys)
+      precondition(reserved.isEmpty, "the metadata keys \(reserved.sorted()) are reserved")
+      file.metadata = newValue
+    }
+  }
+
+  /// Sets a string, which `Checkpoint.text(_:)` reads.
+  package mutating func set(_ key: String, text: String) { metadata[key] = text }
+
+  /// Sets a whole number, which `Checkpoint.integer(_:)` reads.
+  package mutating func set(_ key: String, integer: Int) { metadata[key] = String(integer) }
+
+  /// Sets a list of strings, which `Checkpoint.list(_:)` reads; it is stored as a JSON array.
+  package mutating func set(_ key: String, list: [String]) {
+    // Strings always have a JSON form.
+    let json = (try? JSONEncoder().encode(list)) ?? Data("[]".utf8)
+    metadata[key] = String(decoding: json, as: UTF8.self)
+  }
+
+  /// Adds a tensor that stands in memory of the caller, which is neither copied nor kept.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name, which no other tensor has.
+  ///   - values: its elements, row-major; they must stay in place until the checkpoint is written.
+  ///   - shape: its extents, slowest first.
+  package mutating func add<Element: SafetensorsElement>(
+    _ name: String, _ values: UnsafeBufferPointer<Element>, shape: [Int]
+  ) {
+    file.add(name, values, shape: shape)
+  }
+
+  /// Adds a tensor that stands in an array.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name, which no other tensor has.
+  ///   - values: its elements, row-major.
+  ///   - shape: its extents, slowest first.
+  package mutating func add<Element: SafetensorsElement>(
+    _ name: String, _ values: [Element], shape: [Int]
+  ) {
+    file.add(name, values, shape: shape)
+  }
+
+  /// Writes the frame into a sink, in two passes over the tensors: one for the hash, which the header
+  /// in front holds, and one for the compressor.
+  func write(level: Int, path: String, to sink: ZstdCompressor.Sink) throws {
+    var complete = file
+    complete.metadata["format"] = CheckpointFormat.name
+    complete.metadata["version"] = CheckpointFormat.version
+    complete.metadata["sha256"] = try hashOfData()
+    let compressor = try ZstdCompressor(
+      level: level, contentByteCount: complete.byteCount, path: path)
+    try complete.write { bytes in try compressor.write(bytes, to: sink) }
+    try compressor.finish(to: sink)
+  }
+
+  private func hashOfData() throws -> String {
+    var hash = SHA256()
+    try file.writeData { hash.update(bufferPointer: $0) }
+    return CheckpointFormat.hexadecimal(hash.finalize())
+  }
+}

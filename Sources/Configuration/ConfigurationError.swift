@@ -1,0 +1,36 @@
+import Files
+
+/// A run configuration that cannot be used, and what to do about it.
+package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Where the value was given: `file:line`, `--set` or a flag; nil for the configuration as a whole.
+  package let place: String?
+
+  /// The dotted name of the key at fault, if it is one key.
+  package let key: String?
+
+  /// What is wrong, without a full stop.
+  package let reason: String
+
+  /// What to do about it, as a whole sentence.
+  package let cure: String
+
+  /// Creates an error from its four parts.
+  package init(place: String?, key: String?, reason: String, cure: String) {
+    self.place = place
+    self.key = key
+    self.reason = reason
+    self.cure = cure
+  }
+
+  /// The full message: place, key, reason and cure on one line.
+  package var description: String {
+    // A flag and its key are written together, as on the command line.
+    let separator = place?.hasPrefix("--") == true ? " " : ": "
+    let location = [place, key].compactMap { $0 }.joined(separator: separator)
+    return (location.isEmpty ? "" : "\(location): ") + "\(reason). \(cure)"
+  }
+}
+
+extension ConfigurationError: ExitStatusError {
+  package var exitStatus: ExitStatus { .configuration }
+}

@@ -1,0 +1,39 @@
+/// Where the value of a configuration key came from.
+package enum ConfigurationOrigin: Sendable, Equatable, CustomStringConvertible {
+  /// The program's default.
+  case standard
+  /// A line of a configuration file.
+  case file(path: String, line: Int)
+  /// A `--set key=value` of this call.
+  case override
+  /// Another flag of this call, such as `--data`.
+  case flag(String)
+
+  /// The origin as messages and `config print` show it.
+  package var description: String {
+    switch self {
+    case .standard: "default"
+    case .file(let path, let line): "\(path):\(line)"
+    case .override: "--set"
+    case .flag(let name): name
+    }
+  }
+}
+
+/// One `key=value` of the command line's `--set`.
+package struct ConfigurationOverride: Sendable, Equatable {
+  /// The dotted key, such as `optimizer.learningRate`.
+  package let key: String
+
+  /// The value in YAML's scalar or flow syntax.
+  package let value: String
+
+  /// Splits an argument at its first `=`; nil if there is none or nothing stands before it.
+  package init?(_ argument: String) {
+    guard let split = argument.firstIndex(of: "="), split != argument.startIndex else {
+      return nil
+    }
+    key = String(argument[..<split])
+    value = String(argument[argument.index(after: split)...])
+  }
+}

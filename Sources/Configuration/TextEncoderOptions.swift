@@ -1,0 +1,31 @@
+/// The section `textEncoder`: the encoder (1) in the loop.
+package struct TextEncoderOptions: ConfigurationSection {
+  /// The folder of a Hugging Face encoder; nil uses the text features of the dataset.
+  package var path: String?
+
+  /// Whether the encoder is trained with the rest.
+  package var trainable = true
+
+  /// The encoder's own peak learning rate.
+  package var learningRate = 1e-5
+
+  /// The section with its defaults.
+  package init() {}
+
+  package static let keys = [
+    key("path", \.path, unlessNull: .noEncoder, changesResult: false),
+    key("trainable", \.trainable, changesResult: false),
+    key("learningRate", \.learningRate, .above(0), changesResult: false),
+  ]
+}
+
+extension Requirement where Value == String {
+  /// No path at all: there is no encoder to load it into.
+  package static var noEncoder: Requirement {
+    Requirement(problem: { _ in
+      ValueProblem(
+        reason: "this build has no text encoder",
+        cure: "Set it to null; the text features of the dataset are then used.")
+    })
+  }
+}

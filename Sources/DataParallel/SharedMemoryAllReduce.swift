@@ -1,0 +1,64 @@
+import MPIKit
+
+/// Sums a buffer that lies in shared memory over all ranks of the job.
+///
+/// On its node, each rank owns a slice. It reads that slice of every neighbour where it lies, sums
+/// it in the order of ``PairwiseTree`` and writes the result back to all of them: each byte is read
+/// once and written once, and nothing is sent. Between nodes, the ranks that own the same slice sum
+/// it by messages before they write it back; the layout must be nested, so that a node is a subtree.
+final class SharedMemoryAllReduce {
+  private let node: Communicator
+  private let tree: PairwiseTree<Float>
+  private let column: MessageAllReduce<Float>?
+
+  /// Prepares sums.
+  ///
+  /// - Parameters:
+  ///   - node: The ranks that share memory with this one.
+  ///   - column: The ranks with this one's place on every node, in node order; nil for one node.
+  init(node: Communicator, column: Communicator?) {
+    self.node = node
+    tree = PairwiseTree(leafCount: node.size)
+    self.column = column.map { MessageAllReduce(over: $0) }
+  }
+
+  /// Replaces every rank's elements by the sum of all of them.
+  ///
+  /// Collective over all ranks of all nodes.
+  func sum(_ buffer: SharedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
+    let slice = BlockShards(count: buffer.count, slices: node.size).range(node.rank)
+    try window.synchronize()
+    if let column {
+      tree.sum(buffer.parts, over: slice, into: [buffer.pointer])
+      try column.sum(UnsafeMutableBufferPointer(rebasing: buffer.elements[slice]))
+      copy(slice, of: buffer)
+    } else {
+      tree.sum(buffer.parts, over: slice, into: buffer.parts)
+    }
+    try window.synchronize()
+  }
+
+  /// Replaces this rank's slice by the sum of all ranks' elements there; on one node only.
+  func reduceScatter(
+    _ buffer: SharedBuffer, in window: SharedMemoryWindow
+  ) throws(MPIError) {
+    let slice = BlockShards(count: buffer.count, slices: node.size).range(node.rank)
+    try window.synchronize()
+    tree.sum(buffer.parts, over: slice, into: [buffer.pointer])
+    try window.synchronize()
+  }
+
+  /// Copies this rank's slice to all neighbours; on one node only.
+  func allGather(_ buffer: SharedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
+    try window.synchronize()
+    copy(BlockShards(count: buffer.count, slices: node.size).range(node.rank), of: buffer)
+    try window.synchronize()
+  }
+
+  private func copy(_ slice: Range<Int>, of buffer: SharedBuffer) {
+    let source = buffer.pointer + slice.lowerBound
+    for part in buffer.parts where part != buffer.pointer {
+      (part + slice.lowerBound).update(from: source, count: slice.count)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/// A file that is not a safetensors file, is damaged, or does not hold what was asked of it.
+package struct SafetensorsError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The file.
+  package let path: String
+
+  /// Where in the file: `header`, `header byte 17`, or a tensor's name.
+  package let place: String
+
+  /// What is wrong; where the reference implementation has a word for it, that word is in it.
+  package let reason: String
+
+  /// What the user can do about it.
+  package let cure: String
+
+  /// Describes what is wrong with a file.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - place: where in the file.
+  ///   - reason: what is wrong.
+  ///   - cure: what the user can do about it.
+  package init(path: String, place: String, reason: String, cure: String) {
+    self.path = path
+    self.place = place
+    self.reason = reason
+    self.cure = cure
+  }
+
+  /// The whole message: file, place, reason and cure.
+  package var description: String { "\(path), \(place): \(reason). \(cure)" }
+
+  /// A file that cannot be read as a whole.
+  package static func damaged(_ path: String, _ place: String, _ reason: String) -> SafetensorsError
+  {
+    SafetensorsError(
+      path: path, place: place, reason: reason,
+      cure: "The file is damaged or not a safetensors file; get it or write it again.")
+  }
+}
+
+extension SafetensorsError: ExitStatusError {
+  package var exitStatus: ExitStatus { .badInput }
+}

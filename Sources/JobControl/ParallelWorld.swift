@@ -1,0 +1,148 @@
+import DataParallel
+import Foundation
+import MPIKit
+import StallDetection
+
+/// The ranks of this run, from its start to its end.
+package final class ParallelWorld {
+  /// What the ranks do together.
+  package let collective: any Collective
+
+  /// What this rank is doing, as its watchdog sees it.
+  package let heartbeat: Heartbeat
+
+  /// What this rank computes with.
+  package let share: ProcessorShare
+
+  /// What is wrong with the way the run was started, each with its cure; complete on rank 0.
+  package let warnings: [String]
+
+  /// How the ranks lie on nodes and share memory; nil for a program that runs alone.
+  ///
+  /// It is what carries ``collective``; a call made here would go unwatched.
+  package let mpi: MPICollective?
+
+  private let environment: MPIEnvironment?
+  private var watchdog: Watchdog?
+
+  /// Joins the ranks that the launcher started, or starts alone where there is no launcher.
+  ///
+  /// Every rank must call it, once, on the main thread and before it reads any input; it blocks
+  /// until all have.
+  ///
+  /// - Parameters:
+  ///   - threads: The value of `--threads`.
+  ///   - variables: The environment variables of this process.
+  /// - Throws: ``LaunchError`` for a launcher whose ranks cannot find each other, ``MPIError``.
+  package static func start(
+    threads: Int? = nil,
+    variables: [String: String] = ProcessInfo.processInfo.environment
+  ) throws -> ParallelWorld {
+    try Launcher.refuseStrayTasks(in: variables)
+    guard Launcher.isPresent(in: variables) else {
+      let share = ProcessorShare.ofSoloProgram(threads: threads, variables: variables)
+      return ParallelWorld(SoloCollective(), share, share.warnings, nil, nil)
+    }
+    let environment = try MPIEnvironment.initialize(variables: variables, node: .ofThisNode())
+    let world = environment.world
+    try Launcher.refuseStrayTasks(in: variables, worldSize: world.size)
+    let share = try ProcessorShare.measure(
+      NodeLayout(of: world), threads: threads, variables: variables)
+    let isCrowded = try world.allReduce(value: Int64(share.ranksOutnumberCores ? 1 : 0), .maximum)
+    let collective = try MPICollective(over: world, yieldsWhenIdle: isCrowded == 1)
+    var warnings = share.warnings
+    if environment.threadLevel < .multiple {
+      warnings.append("this MPI library does not allow several threads to call it at once.")
+    }
+    return ParallelWorld(
+      collective, share, try shareWarnings(warnings, collective), environment, collective)
+  }
+
+  package init(
+    _ collective: any Collective, _ share: ProcessorShare, _ warnings: [String],
+    _ environment: MPIEnvironment?, _ mpi: MPICollective?
+  ) {
+    let heartbeat = Heartbeat()
+    self.heartbeat = heartbeat
+    self.collective = WatchedCollective(collective, heartbeat: heartbeat)
+    self.mpi = mpi
+    self.share = share
+    self.warnings = warnings
+    self.environment = environment
+  }
+
+  /// What has come up since the start, such as too little shared memory; complete on rank 0.
+  ///
+  /// Collective.
+  package func lateWarnings() throws -> [String] {
+    try Self.shareWarnings(mpi?.warnings ?? [], collective)
+  }
+
+  /// Collects the warnings of all ranks on rank 0, each once, with the first rank that has it.
+  package static func shareWarnings(
+    _ own: [String], _ collective: any Collective
+  ) throws -> [String] {
+    let all = try collective.gather(Array(own.joined(separator: "\n").utf8), to: 0)
+    var warnings = own
+    for (rank, bytes) in all.enumerated() {
+      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+      where !warnings.contains(where: { $0.hasSuffix(line) }) {
+        warnings.append("rank \(rank): \(line)")
+      }
+    }
+    return warnings
+  }
+
+  /// Starts a thread that ends the job when it makes no progress, until ``finish()``.
+  ///
+  /// Collective, with the same limits everywhere. The job's progress is what the ranks tell
+  /// ``heartbeat``; time spent inside a collective call is none.
+  ///
+  /// - Parameters:
+  ///   - limits: How long the job may stand still.
+  ///   - onStall: Is called from that thread with the rank that holds the job up, and is to end the
+  ///     process. Mostly one rank calls it; others only if that one does not end the job.
+  package func watch(
+    limits: StallLimits, onStall: @escaping @Sendable (Stall) -> Void
+  ) throws(MPIError) {
+    precondition(watchdog == nil, "the job is watched already")
+    let observers = RankMonitor.observers(
+      nodeOfRank: mpi?.layout.nodeOfRank ?? [Int](repeating: 0, count: collective.size))
+    var exchange: StatusExchange?
+    var neighbour: NextRankOnNode?
+    if let environment, let mpi, environment.threadLevel == .multiple {
+      exchange = try StatusExchange(over: environment.world.duplicate(), observers: observers)
+      neighbour = try NextRankOnNode.find(in: mpi.layout, rank: mpi.rank, moving: heartbeat)
+    }
+    let watchdog = Watchdog(
+      rank: collective.rank, size: collective.size, observers: observers, heartbeat: heartbeat,
+      neighbour: neighbour, exchange: exchange, limits: limits, onStall: onStall)
+    self.watchdog = watchdog
+    watchdog.run()
+  }
+
+  /// Has the thread of ``watch(limits:onStall:)`` go by other limits, the same everywhere.
+  package func setStallLimits(_ limits: StallLimits) {
+    precondition(watchdog != nil, "the job is not watched")
+    watchdog?.setLimits(limits)
+  }
+
+  /// Ends in good order.
+  ///
+  /// Every rank must call it, and only when all of them succeeded or have agreed to end; it blocks
+  /// until all have. After it, each rank may return its exit code.
+  package func finish() throws {
+    heartbeat.enter(.finish)
+    endMessages()
+    try environment?.finalize()
+    watchdog?.stop()
+    watchdog = nil
+  }
+
+  /// Waits until all ranks have come here, after which they may pass on their heartbeats no more.
+  package func endMessages() {
+    watchdog?.endMessages()
+    // MPI takes the memory that the node shares with it.
+    heartbeat.moveHome()
+  }
+}

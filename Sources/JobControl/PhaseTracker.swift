@@ -1,0 +1,113 @@
+import Checkpointing
+import Configuration
+import DataParallel
+import Files
+import RunRecords
+import StallDetection
+import TensorCore
+
+/// The way of one rank through the phases of a run.
+///
+/// Whoever begins a phase says so here: then its watchdog knows, an error is told with its place, and
+/// a fault that a test asked for happens.
+package final class PhaseTracker: Sendable {
+  /// What the watchdog reads.
+  package let heartbeat: Heartbeat
+  /// Nil in every run but that of a test.
+  private let faults: FaultInjector?
+  private let rank: Int
+  private let rankCount: Int
+
+  /// - Parameters:
+  ///   - world: the ranks.
+  ///   - faults: those that tests ask for, of all ranks.
+  package init(_ world: ParallelWorld, faults: [Fault]) {
+    heartbeat = world.heartbeat
+    rank = world.collective.rank
+    rankCount = world.collective.size
+    self.faults = FaultInjector(faults, rank: rank) { try world.finish() }
+  }
+
+  /// The step under way, from 1; 0 before the first.
+  package var step: Int { heartbeat.status.step }
+
+  /// Begins a step, counted from 1, with the choice of its dialogues.
+  package func begin(step: Int) throws {
+    heartbeat.begin(step: step)
+    try enter(.plan)
+  }
+
+  /// Begins a phase.
+  @inline(__always)
+  package func enter(_ phase: RunPhase) throws {
+    heartbeat.enter(phase)
+    if let faults { try faults.enter(phase, step: step) }
+  }
+
+  /// Makes the gradient that this rank holds at the end of a phase NaN where a test asks for it.
+  package func poison(_ gradient: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
+    faults?.poison(gradient, in: phase, step: step)
+  }
+
+  /// Changes a bit of what this rank holds at the end of a phase where a test asks for it.
+  package func flipBit(of values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
+    faults?.flip(values, in: phase, step: step)
+  }
+
+  /// Hears of the bytes of a step's checkpoint while they are written, on any thread.
+  package func writeHook(ofStep step: Int) -> CheckpointStore.WriteHook {
+    { [heartbeat, faults] count, offset in
+      let piece = try faults?.piece(of: count, at: offset, step: step) ?? count
+      heartbeat.saved(piece)
+      return piece
+    }
+  }
+
+  /// Runs the whole work of this rank; an error that leaves it says where it came from.
+  package func locatingErrors<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch {
+      let status = heartbeat.status
+      heartbeat.leave()
+      throw LocatedError.locate(error, rank: rank, of: rankCount, status)
+    }
+  }
+}
+
+/// An error of one rank, with the place in the run where it happened.
+package struct LocatedError: Error, CustomStringConvertible {
+  /// The rank, where there are several; the step, where one has begun; the phase.
+  package let place: String
+  /// What happened.
+  package let cause: any Error
+
+  /// An error of a rank alone.
+  package init(_ cause: any Error, rank: Int, of rankCount: Int, _ status: RankStatus) {
+    let parts = [
+      rankCount > 1 ? "rank \(rank)" : nil, status.step > 0 ? "step \(status.step)" : nil,
+      status.phase.name,
+    ]
+    place = parts.compactMap { $0 }.joined(separator: ", ")
+    self.cause = cause
+  }
+
+  /// Adds the place to an error that another rank need not have.
+  ///
+  /// What the ranks have agreed on, or all meet alike, names its own place.
+  package static func locate(
+    _ error: any Error, rank: Int, of rankCount: Int, _ status: RankStatus
+  ) -> any Error {
+    switch error {
+    case is LocatedError, is PeerError, is TrainingError, is RunFolderError, is ConfigurationError:
+      return error
+    default: break
+    }
+    guard rankCount > 1 || status.step > 0 else { return error }
+    return LocatedError(error, rank: rank, of: rankCount, status)
+  }
+
+  package var description: String { "\(place): \(cause)" }
+}
+
+extension LocatedError: ExitStatusError {
+  package var exitStatus: ExitStatus { ExitStatus(cause) }
+}

@@ -1,0 +1,17 @@
+import Files
+import TensorCore
+
+/// The version of the program, as `--version`, checkpoints and results tell it.
+package enum ProgramVersion {
+  /// The version in the form of semver.org.
+  package static let current = "1.0.0"
+
+  /// A digest of the program's file as 16 hexadecimal digits, for two builds of one version may
+  /// differ in the last bits of what they compute; `unknown` where the file cannot be read.
+  package static let build: String = {
+    guard let file = try? MappedFile(path: "/proc/self/exe") else { return "unknown" }
+    var digest = StableDigest()
+    digest.add(file.bytes)
+    return digest.hexadecimal
+  }()
+}

@@ -1,0 +1,78 @@
+import Configuration
+import DataParallel
+import Foundation
+import StallDetection
+
+extension RankTeam {
+  /// Has a thread end the job where it makes no progress, until the world is finished; collective.
+  package func watch(limits: StallLimits) throws {
+    let hosts = try shared(
+      try collective.gather(Array(ProcessInfo.processInfo.hostName.utf8), to: 0)
+        .map { String(decoding: $0, as: UTF8.self) })
+    try world.watch(limits: limits) { [heartbeat = world.heartbeat] stall in
+      heartbeat.leave()
+      ErrorExit.terminateAtOnce(TrainingError(stall, host: hosts[stall.rank]))
+    }
+  }
+
+  /// Has that thread go by the limits of a run; collective.
+  ///
+  /// What rank 0's configuration says counts for all.
+  package func setStallLimits(_ configuration: RunConfiguration) throws {
+    let own = configuration.train.stallSeconds.map {
+      StallLimits(
+        training: Double($0), saving: Double(configuration.checkpoint.stallSeconds))
+    }
+    world.setStallLimits(try shared(own) ?? .never)
+  }
+}
+
+extension TrainingError {
+  /// What a stall is told as.
+  ///
+  /// - Parameter host: the node of the rank that is named.
+  package init(_ stall: Stall, host: String) {
+    let step = stall.step > 0 ? "step \(stall.step), " : ""
+    self.init(
+      kind: .stalled, place: "rank \(stall.rank), \(step)\(stall.phase.name)",
+      reason: Self.reason(stall), cure: Self.cure(stall, host))
+  }
+
+  private static func reason(_ stall: Stall) -> String {
+    let others = stall.others.map {
+      " while \($0.count) other\($0.count == 1 ? " waits" : "s wait") in \($0.call.name)"
+    }
+    let idle = "no progress for \(Int(stall.seconds)) s\(others ?? "")"
+    switch stall.cause {
+    case .silent(let seconds): return "\(idle), and nothing is heard of it for \(Int(seconds)) s"
+    case .absent: return idle
+    case .astray(let call):
+      return idle + ", and it \(call.map { "waits in \($0.name)" } ?? "has finished")"
+    case .together: return "no progress for \(Int(stall.seconds)) s, as all ranks wait"
+    case .ended: return "its process has ended without a word"
+    case .storage: return "not a byte of a checkpoint was written for \(Int(stall.seconds)) s"
+    case .unwatched(let ranks):
+      let names = ranks.map { "rank \($0)" }.joined(separator: " or ")
+      return "\(idle), and no message gets through to \(names), which would know why"
+    }
+  }
+
+  private static func cure(_ stall: Stall, _ host: String) -> String {
+    let again = "then start again (train: with --resume auto)"
+    switch stall.cause {
+    case .silent:
+      return "Its process is stopped, or node \(host) cannot be reached: look there, \(again)."
+    case .ended:
+      return "Look into the kernel's log of node \(host), which tells whether memory ran out, "
+        + "\(again)."
+    case .storage:
+      return "Look at the storage of node \(host), \(again); if it is only slow, raise "
+        + "checkpoint.stallSeconds."
+    case .together, .unwatched:
+      return "Look at the network and the nodes of these ranks, \(again)."
+    case .absent, .astray:
+      let key = stall.phase == .save ? "checkpoint" : "train"
+      return "Look at node \(host), \(again); if the rank is only slow, raise \(key).stallSeconds."
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import Configuration
+import DataParallel
+import Files
+import Foundation
+import MPIKit
+import RunRecords
+import TensorCore
+
+/// What one rank needs to take part in a command: the others, its threads, its voice.
+package struct RankTeam {
+  package let world: ParallelWorld
+  package let agreement: Agreement
+  package let log: RunLog
+  package let tracker: PhaseTracker
+  /// Whether this rank was asked to stop; only a command that catches signals ever is.
+  package var isStopRequested: () -> Bool = { StopSignal.isRequested }
+
+  /// Joins the ranks that the launcher started, all of one version, and watches over them from then
+  /// on until the world is finished.
+  ///
+  /// Every rank calls it once, before it reads any input.
+  ///
+  /// - Parameters:
+  ///   - threads: the value of `--threads`.
+  ///   - faults: what a test asks for.
+  /// - Throws: `LaunchError`, `MPIError`, or `TrainingError` for ranks of different versions.
+  package static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
+    BusError.install(rank: Launcher.rank(in: ProcessInfo.processInfo.environment))
+    let patience = try StallPatience()
+    let alarm = StartAlarm(
+      seconds: patience.seconds,
+      advice: "; or give the ranks more time by \(StallPatience.variable)")
+    defer { alarm.cancel() }
+    let team = try join(threads: threads, faults: faults)
+    // First of all, for other versions may not even talk alike.
+    try team.requireSame([("version of the program", ProgramVersion.current)])
+    try team.watch(limits: patience.limits)
+    return team
+  }
+
+  /// Joins the ranks that the launcher started.
+  package static func join(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
+    let world = try ParallelWorld.start(threads: threads)
+    BLASLibrary.setThreadCount(world.share.threads)
+    return RankTeam(
+      world: world, agreement: Agreement(world.collective),
+      log: RunLog(rank: world.collective.rank), tracker: PhaseTracker(world, faults: faults))
+  }
+
+  package var collective: any Collective { world.collective }
+  package var rank: Int { collective.rank }
+  package var isRoot: Bool { rank == 0 }
+  package var workers: Workers { Workers(count: world.share.threads) }
+
+  /// Says with what this run computes, and what is wrong with that.
+  package func announce() {
+    guard isRoot else { return }
+    let logger = log.logger
+    logger.info("\(world.share.summary), BLAS \(BLASLibrary.kernelName)")
+    for warning in world.warnings { logger.warning("\(warning)") }
+  }
+
+  /// Says what came up while the ranks' memory was laid out; collective.
+  package func announceLateWarnings() throws {
+    for warning in try world.lateWarnings() { log.logger.warning("\(warning)") }
+  }
+
+  /// Lets a product use one thread where a run must have the same bits at every thread count.
+  ///
+  /// OpenBLAS gives a product other bits with another number of threads.
+  package func limitBLASThreads(for configuration: RunConfiguration) {
+    if configuration.train.microBatches != nil { BLASLibrary.setThreadCount(1) }
+  }
+
+  /// Checks that all ranks run the same program on the same configuration and data; collective.
+  ///
+  /// - Parameters:
+  ///   - facts: what must be equal, under the names that a message uses.
+  ///   - cure: what to do where one is not.
+  /// - Throws: `TrainingError` naming the first rank that differs from rank 0, on all ranks.
+  package func requireSame(
+    _ facts: [(name: String, value: String)],
+    cure: String =
+      "Install the same program, configuration and dataset under the same paths on all nodes."
+  ) throws {
+    let separator = "\u{1}"
+    let own = facts.map(\.value).joined(separator: separator)
+    let all = try collective.gather(Array(own.utf8), to: 0)
+    let problem = try shared(
+      all.indices.lazy.compactMap { rank -> String? in
+        let values = String(decoding: all[rank], as: UTF8.self).components(separatedBy: separator)
+        return zip(facts, values).first { $0.value != $1 }.map { fact, value in
+          let lines = Self.firstDifference(value, fact.value)
+          return "rank \(rank) has another \(fact.name) than rank 0: "
+            + "\(lines.0.excerpt()) instead of \(lines.1.excerpt())"
+        }
+      }.first)
+    guard let problem else { return }
+    throw TrainingError(kind: .disagreement, reason: problem, cure: cure)
+  }
+
+  /// The first lines in which two texts differ; an absent one is empty.
+  private static func firstDifference(_ text: String, _ other: String) -> (String, String) {
+    func lines(_ text: String) -> [String] {
+      text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    let (own, others) = (lines(text), lines(other))
+    let index = zip(own, others).prefix { $0 == $1 }.reduce(0) { count, _ in count + 1 }
+    return (index < own.count ? own[index] : "", index < others.count ? others[index] : "")
+  }
+
+  /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
+  package func together<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value {
+    try agreement.together(phase, exitCode: { ExitStatus($0).rawValue }, body)
+  }
+
+  /// Runs a piece of work on every rank, and agrees whether to go on; collective.
+  ///
+  /// - Returns: the value; nil, on all ranks, if one of them was asked to stop.
+  package func togetherUnlessStopped<Value>(
+    _ phase: String, _ body: () throws -> Value
+  ) throws -> Value? {
+    let (value, decision) = try agreement.decide(
+      phase, wish: { isStopRequested() ? .stop : .proceed },
+      exitCode: { ExitStatus($0).rawValue }, body)
+    return decision.kind == .stop ? nil : value
+  }
+
+  /// Runs a piece of work on rank 0 alone; where it fails, it fails on all ranks; collective.
+  ///
+  /// - Returns: the value on rank 0, nil elsewhere.
+  package func onRoot<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value? {
+    try together(phase) { isRoot ? try body() : nil }
+  }
+
+  /// Hands rank 0's value to all ranks, as JSON; collective, and the other ranks' values are lost.
+  package func shared<Value: Codable>(_ value: Value) throws -> Value {
+    var bytes = [UInt8](try JSONEncoder().encode(value))
+    var count = Int64(bytes.count)
+    try withUnsafeMutableBytes(of: &count) { try collective.broadcast($0, from: 0) }
+    bytes = isRoot ? bytes : [UInt8](repeating: 0, count: Int(count))
+    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
+    return try JSONDecoder().decode(Value.self, from: Data(bytes))
+  }
+}

@@ -1,0 +1,74 @@
+import DataParallel
+import Dispatch
+import Files
+import Foundation
+import MPIKit
+import StallDetection
+import TensorCore
+
+/// Ends the program where ranks wait for one another in vain before a watchdog could tell; there is
+/// nobody else to say so.
+package final class StartAlarm {
+  private let timer: any DispatchSourceTimer
+
+  /// - Parameters:
+  ///   - seconds: that the ranks are given to reach one another.
+  ///   - advice: what else can be done, behind the cure.
+  package init(seconds: Double, advice: String = "") {
+    timer = DispatchSource.makeTimerSource(queue: .global())
+    timer.setEventHandler { [timer] in Self.ring(timer, after: seconds, advice) }
+    timer.schedule(deadline: .now() + seconds)
+    timer.activate()
+  }
+
+  package func cancel() { timer.cancel() }
+
+  private static func ring(
+    _ timer: any DispatchSourceTimer, after seconds: Double, _ advice: String
+  ) {
+    let rank = Launcher.rank(in: ProcessInfo.processInfo.environment) ?? 0
+    // Where rank 0 speaks, the launcher needs a while to end ranks that have not started MPI.
+    if rank != 0 { Thread.sleep(forTimeInterval: 2.5) }
+    // The others may have come at the last moment.
+    guard !timer.isCancelled else { return }
+    ErrorExit.terminate(
+      TrainingError(
+        kind: .stalled, place: "rank \(rank) on \(ProcessInfo.processInfo.hostName), start",
+        reason: "the ranks have not reached one another within \(Int(seconds)) seconds",
+        cure: "Where nodes have several networks, choose the one that joins them: "
+          + "mpirun --mca btl_tcp_if_include eth0 (or its address range), and check firewalls\(advice)."
+      ),
+      rank: rank)
+  }
+}
+
+/// How long a command may make no progress where no configuration says it.
+package struct StallPatience {
+  /// The environment variable that says it.
+  package static let variable = "DFERC_STALL_SECONDS"
+
+  /// Seconds, 1 or more.
+  package let seconds: Double
+
+  /// - Parameter variables: of this process.
+  /// - Throws: `TrainingError` of kind `usage` for a value that is no number of seconds.
+  package init(variables: [String: String] = ProcessInfo.processInfo.environment)
+    throws(TrainingError)
+  {
+    guard let text = variables[Self.variable] else {
+      seconds = Double(Self.standard)
+      return
+    }
+    guard let number = Int(text), (1...1_000_000).contains(number) else {
+      throw TrainingError(
+        kind: .usage, place: Self.variable, reason: "\"\(text.excerpt())\" is no number of seconds",
+        cure: "Set it to a whole number from 1 to 1000000, or unset it.")
+    }
+    seconds = Double(number)
+  }
+
+  private static let standard = 300
+
+  /// The same for computing and for storage.
+  package var limits: StallLimits { StallLimits(training: seconds, saving: seconds) }
+}

@@ -1,0 +1,50 @@
+import Files
+
+/// What ends a command that is neither bad configuration, data or storage nor a bug.
+package struct TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What happened, as far as it decides the exit code.
+  package enum Kind: Sendable, Equatable {
+    /// The command line asks for something that cannot be done.
+    case usage
+    /// The ranks differ in program, configuration, data or parameters.
+    case disagreement
+    /// A loss or a gradient is NaN or infinite.
+    case notFinite
+    /// A rank has made no progress for too long.
+    case stalled
+  }
+
+  /// What happened, as far as it decides the exit code.
+  package let kind: Kind
+
+  /// Where it happened: a path, a flag, or a rank, step and dialogues.
+  package let place: String?
+
+  /// What happened, without a full stop.
+  package let reason: String
+
+  /// What to do about it, as a whole sentence.
+  package let cure: String
+
+  /// Creates an error from its parts.
+  package init(kind: Kind, place: String? = nil, reason: String, cure: String) {
+    self.kind = kind
+    self.place = place
+    self.reason = reason
+    self.cure = cure
+  }
+
+  /// The full message: place, reason and cure on one line.
+  package var description: String { (place.map { "\($0): " } ?? "") + "\(reason). \(cure)" }
+}
+
+extension TrainingError: ExitStatusError {
+  package var exitStatus: ExitStatus {
+    switch kind {
+    case .usage: .usage
+    case .disagreement: .disagreement
+    case .notFinite: .notFinite
+    case .stalled: .stalled
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import Files
+import Foundation
+import Logging
+import Synchronization
+
+/// Where a rank's log lines go: standard error and, on rank 0, `log.txt`.
+///
+/// On a terminal the progress line is redrawn in place and log lines appear above it. In a file it
+/// becomes a plain line every few seconds.
+package final class RunLog: Sendable {
+  private struct State {
+    var file: FileWriter?
+    /// Lines for `log.txt` from before the run folder was open.
+    var waiting: [String] = []
+    var showsProgress = false
+    var lastDrawn: ContinuousClock.Instant?
+    var lastLogged: ContinuousClock.Instant?
+  }
+
+  /// The rank that speaks.
+  package let rank: Int
+
+  private let terminal: Terminal
+  private let state = Mutex(State())
+
+  /// The log of a rank, on standard error.
+  ///
+  /// - Parameter rank: The rank; 0 says everything, the others warnings and errors only.
+  package convenience init(rank: Int) {
+    self.init(rank: rank, terminal: .standardError)
+  }
+
+  package init(rank: Int, terminal: Terminal) {
+    self.rank = rank
+    self.terminal = terminal
+  }
+
+  /// A logger that writes here.
+  package var logger: Logger {
+    Logger(label: "dferc-dist") { _ in RunLogHandler(log: self) }
+  }
+
+  /// Adds all lines from now on, and those from before, to a file.
+  ///
+  /// - Parameter path: The file `log.txt` of the run folder.
+  /// - Throws: `FileError`.
+  package func open(_ path: String) throws(FileError) {
+    try state.withLock { (state) throws(FileError) in
+      let writer = try FileWriter(path: path, mode: .append)
+      try writer.write(state.waiting.joined())
+      state.waiting = []
+      state.file = writer
+    }
+  }
+
+  /// Shows how far the run is, as often as the medium bears; only rank 0 shows it.
+  package func show(_ progress: ProgressSnapshot, now: ContinuousClock.Instant = .now) {
+    guard rank == 0 else { return }
+    let isDue = state.withLock { state in
+      if terminal.isInteractive, state.lastDrawn.map({ now - $0 >= .milliseconds(100) }) ?? true {
+        state.lastDrawn = now
+        state.showsProgress = true
+        terminal.redraw(progress.line(width: terminal.width))
+      }
+      guard state.lastLogged.map({ now - $0 >= .seconds(10) }) ?? true else { return false }
+      state.lastLogged = now
+      return true
+    }
+    if isDue { write(progress.text, level: .info, onTerminal: !terminal.isInteractive) }
+  }
+
+  /// Removes the progress line, so that what follows starts on a clean line.
+  package func clearProgress() {
+    state.withLock { clear(&$0) }
+  }
+
+  /// Writes a line to standard error and to the file.
+  package func write(_ message: String, level: Logger.Level, onTerminal: Bool = true) {
+    guard rank == 0 || level >= .warning else { return }
+    let kind = level >= .warning ? "\(level == .warning ? "warning" : "error"): " : ""
+    let speaker = rank == 0 ? "" : "rank \(rank): "
+    state.withLock { state in
+      if onTerminal {
+        clear(&state)
+        terminal.line(speaker + kind + message)
+      }
+      if rank == 0 { keep("\(Date().ISO8601Format()) \(level) \(message)\n", in: &state) }
+    }
+  }
+
+  private func clear(_ state: inout State) {
+    guard state.showsProgress else { return }
+    terminal.redraw("")
+    state.showsProgress = false
+  }
+
+  /// Adds a line to the file; a full disk ends the file, not the run.
+  private func keep(_ line: String, in state: inout State) {
+    guard let file = state.file else {
+      if state.waiting.count < 1000 { state.waiting.append(line) }
+      return
+    }
+    do { try file.write(line) } catch {
+      state.file = nil
+      terminal.line("warning: log.txt ends here: \(error)")
+    }
+  }
+}
+
+extension RunLog {
+  /// Adds the message of the error that ends the program to the file.
+  package func programEnds(with message: String) {
+    write(message, level: .error, onTerminal: false)
+  }
+}
+
+/// Hands the lines of a `Logger` to the log of its rank.
+package struct RunLogHandler: LogHandler {
+  package let log: RunLog
+  package var logLevel = Logger.Level.info
+  package var metadata: Logger.Metadata = [:]
+  package var metadataProvider: Logger.MetadataProvider?
+
+  package init(log: RunLog) { self.log = log }
+
+  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  package func log(event: LogEvent) {
+    let all = (metadataProvider?.get() ?? [:])
+      .merging(metadata) { $1 }
+      .merging(event.metadata ?? [:]) { $1 }
+    let facts = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let cause = event.error.map { ": \($0)" } ?? ""
+    log.write("\(event.message)\(cause)\(facts)", level: event.level)
+  }
+}

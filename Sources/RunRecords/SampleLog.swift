@@ -1,0 +1,67 @@
+import Files
+
+/// Writes `samples.jsonl`: which dialogues each step was trained on.
+///
+/// The files of a run that was interrupted and of one that was not are equal, which shows that no
+/// dialogue was lost or seen twice.
+package final class SampleLog {
+  private struct Line: Codable {
+    let epoch: Int
+    let step: Int
+    let dialogues: [String]
+
+    var json: String {
+      let ids = dialogues.map(JSONText.string).joined(separator: ",")
+      return "{\"epoch\":\(epoch),\"step\":\(step),\"dialogues\":[\(ids)]}\n"
+    }
+  }
+
+  /// The numbers, from 1, of the lines that could not be read when the run was resumed.
+  package let damagedLines: [Int]
+
+  private let writer: FileWriter
+
+  /// Opens the file of a run folder.
+  ///
+  /// - Parameters:
+  ///   - folder: The run folder, which exists.
+  ///   - step: The step of the checkpoint that the run goes on from: lines of later steps are
+  ///     removed. Nil for a new run: the file starts empty.
+  /// - Throws: `FileError`.
+  package init(folder: String, resumingAt step: Int?) throws(FileError) {
+    let path = Self.path(in: folder)
+    let found = try step.map { _ throws(FileError) in try JSONLines<Line>(path) }
+    damagedLines = found?.damaged ?? []
+    let lines = (found?.values ?? []).filter { line in step.map { line.step <= $0 } ?? false }
+    try FileSystem.write(lines.map(\.json).joined(), to: path)
+    writer = try FileWriter(path: path, mode: .append)
+  }
+
+  /// Whether a run that has logged its samples in a folder is to go on doing so.
+  ///
+  /// - Parameter folder: The run folder.
+  package static func exists(in folder: String) -> Bool { FileSystem.exists(path(in: folder)) }
+
+  private static func path(in folder: String) -> String { "\(folder)/samples.jsonl" }
+
+  /// Adds the line of a step.
+  ///
+  /// - Parameters:
+  ///   - epoch: The epoch, counted from 1.
+  ///   - step: The number of steps made, skipped ones and this one included.
+  ///   - dialogues: The ids of the global batch's dialogues in the order of the batch plan.
+  /// - Throws: `FileError`.
+  package func add(epoch: Int, step: Int, dialogues: [String]) throws(FileError) {
+    try writer.write(Line(epoch: epoch, step: step, dialogues: dialogues).json)
+  }
+
+  /// Returns once all lines are on the device, safe from a loss of power; on any thread.
+  ///
+  /// - Throws: `FileError`.
+  package func synchronize() throws(FileError) { try writer.synchronize() }
+
+  /// Closes the file.
+  ///
+  /// - Throws: `FileError`.
+  package func close() throws(FileError) { try writer.close() }
+}

@@ -1,0 +1,37 @@
+/// What a rank is doing at a moment, as messages and fault plans name it.
+package enum RunPhase: UInt8, CaseIterable, Sendable {
+  /// Joining the other ranks, reading the configuration, making the model.
+  case start
+  /// Reading the dataset, or copying a micro-batch from it.
+  case load
+  /// Opening the run folder, reading a checkpoint.
+  case open
+  /// Choosing the dialogues of the next step.
+  case plan
+  /// Computing from the features to the losses.
+  case forward
+  /// Summing prototype statistics over ranks.
+  case sums
+  /// Computing gradients.
+  case backward
+  /// Summing gradients and losses over ranks.
+  case allreduce
+  /// Clipping and AdamW.
+  case update
+  /// Holding the ranks' parameters against each other.
+  case compare
+  /// Writing the row of a step.
+  case log
+  /// Scoring a split.
+  case evaluate
+  /// Writing a checkpoint, or waiting for one that is being written.
+  case save
+  /// Ending in good order.
+  case finish
+
+  /// The name.
+  package var name: String { "\(self)" }
+
+  /// Whether the rank waits for storage, whose patience is the user's to choose.
+  package var usesStorage: Bool { self == .save || self == .open }
+}

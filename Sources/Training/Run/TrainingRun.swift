@@ -1,0 +1,110 @@
+import Configuration
+import DataParallel
+import Files
+import JobControl
+import Logging
+import RunRecords
+
+/// A whole run, from the data to the test score, on ranks that have joined already.
+///
+/// MPI is neither started nor ended here, so several runs may follow one another in a process.
+package struct TrainingRun {
+  private let request: RunRequest
+  private let team: RankTeam
+
+  /// - Parameters:
+  ///   - request: where the run is kept and from where it goes on.
+  ///   - team: the ranks.
+  package init(_ request: RunRequest, team: RankTeam) {
+    self.request = request
+    self.team = team
+  }
+
+  /// How a run has ended.
+  package enum Ending {
+    /// Everything was done; the result is the same on every rank but for times.
+    case finished(RunResult)
+    /// The run folder held the result of this very run already.
+    case finishedBefore(RunResult)
+    /// On request; what had been done is saved.
+    case stopped
+  }
+
+  /// Trains, and scores the test split with the best epoch; collective.
+  ///
+  /// - Parameter resolved: the configuration, the same on every rank.
+  /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
+  package func run(_ resolved: ResolvedConfiguration) throws -> Ending {
+    try team.setStallLimits(resolved.configuration)
+    guard let data = try readData(resolved) else {
+      team.log.logger.info("\(StopNotice(request, step: 0, steps: nil))")
+      return .stopped
+    }
+    let resolved = resolved.using(data.dataset.modalities)
+    try requireSameRun(resolved.configuration, data)
+    team.announce()
+    team.limitBLASThreads(for: resolved.configuration)
+    warnAboutUnevenRanks(resolved.configuration)
+    try team.tracker.enter(.open)
+    let session = try TrainingSession(request, resolved, data, team)
+    let ending = try session.result ?? train(session, resolved.configuration, data)
+    // Not where an error is thrown: the handlers are for it.
+    session.unregisterExitHandlers(team.log)
+    return ending
+  }
+
+  /// The data, read on every rank; nil, on all ranks, if a stop was requested on one of them.
+  private func readData(_ resolved: ResolvedConfiguration) throws -> LoadedData? {
+    try team.tracker.enter(.load)
+    let loaded = try team.togetherUnlessStopped("reading the data") {
+      try LoadedData(resolved) {
+        team.world.heartbeat.beat()
+        return team.isStopRequested()
+      }
+    }
+    guard let loaded else { return nil }
+    return loaded
+  }
+
+  private func requireSameRun(_ configuration: RunConfiguration, _ data: LoadedData) throws {
+    try team.requireSame([("configuration", configuration.yaml), ("dataset", data.digest)])
+    guard configuration.train.microBatches != nil else { return }
+    try team.requireSame(
+      Reproducibility.facts,
+      cure: "Install the same program and libraries on all nodes; for one kernel on all of them "
+        + "start with mpirun -x OPENBLAS_CORETYPE=Haswell; or set train.microBatches to null.")
+  }
+
+  private func warnAboutUnevenRanks(_ configuration: RunConfiguration) {
+    let notice = Reproducibility.unevenRanks(
+      microBatches: configuration.train.microBatches, ranks: team.collective.size)
+    if let notice, team.isRoot { team.log.logger.warning("\(notice)") }
+  }
+
+  private func train(
+    _ session: TrainingSession, _ configuration: RunConfiguration, _ data: LoadedData
+  ) throws -> Ending {
+    let trainer = try Trainer(
+      team: team, configuration: configuration, data: data, recorder: session.recorder,
+      groupLimit: request.isFastDevelopmentRun ? 1 : nil)
+    try team.announceLateWarnings()
+    if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
+    let ending = try trainer.run()
+    team.log.clearProgress()
+    _ = try team.onRoot("ending the run") { try end(session, ending, trainer) }
+    return ending
+  }
+
+  /// Says on rank 0 where everything is, or how the run goes on.
+  private func end(_ session: TrainingSession, _ ending: Ending, _ trainer: Trainer) throws {
+    guard let folder = session.folderPath else { return }
+    try session.temporaryFolder?.remove()
+    switch ending {
+    case .finished, .finishedBefore:
+      if !request.isFastDevelopmentRun { team.log.logger.info("everything is in \(folder)") }
+    case .stopped:
+      let steps = trainer.schedule.totalSteps
+      team.log.logger.info("\(StopNotice(request, step: trainer.progress.step, steps: steps))")
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import ArgumentParser
+import Checkpointing
+import Files
+import RunRecords
+
+/// `checkpoint`: what can be done with checkpoints outside of a run.
+struct CheckpointCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "checkpoint",
+    abstract: "Inspects, verifies and exports checkpoints.",
+    subcommands: [InspectCommand.self, VerifyCommand.self, ExportCommand.self])
+}
+
+/// `checkpoint inspect`: what a checkpoint holds.
+struct InspectCommand: SingleRankCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Prints the metadata, the configuration and the tensors of a checkpoint.",
+    discussion: """
+      Example:
+        dferc-dist checkpoint inspect runs/mosi/best.safetensors.zst
+      """)
+
+  @Argument(help: "The checkpoint.", completion: .file(extensions: ["zst"]))
+  var file: String
+
+  func run() throws { try StandardOutput.write(try Self.inspection(of: file)) }
+
+  /// The metadata, the configuration and the tensors of a checkpoint as text.
+  package static func inspection(of file: String) throws -> String {
+    let header = try Checkpoint.verify(path: file)
+    var metadata = header.metadata
+    let configuration = metadata.removeValue(forKey: "config") ?? ""
+    let facts = metadata.sorted { $0.key < $1.key }.map {
+      "  \($0.key.excerpt()): \(JSONText.compact($0.value).excerpt(limit: 10_000))\n"
+    }
+    let settings = configuration.split(separator: "\n").map {
+      "  \(String($0).excerpt(limit: 10_000))\n"
+    }
+    return "\(file)\n\nmetadata\n\(facts.joined())\nconfiguration\n\(settings.joined())\n"
+      + tensorTable(of: header)
+  }
+
+  private static func tensorTable(of header: SafetensorsHeader) -> String {
+    var table = TextTable(header: ["tensor", "type", "shape", "values"])
+    let entries = header.entries.values.sorted { $0.name < $1.name }
+    for entry in entries {
+      let shape = entry.shape.map { String($0) }.joined(separator: " x ")
+      table.add([
+        entry.name.excerpt(limit: 200), entry.type.rawValue, shape.isEmpty ? "scalar" : shape,
+        String(entry.elementCount),
+      ])
+    }
+    table.addRule()
+    let values = entries.reduce(0) { $0 + $1.elementCount }
+    table.add(["\(entries.count) tensors", "", "", String(values)])
+    return table.text
+  }
+}
+
+/// `checkpoint verify`: whether checkpoints are sound.
+struct VerifyCommand: SingleRankCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Checks a checkpoint, or all checkpoints of a folder, to the last bit.",
+    discussion: """
+      Every checkpoint gets a line. If one is broken, the exit code is 65.
+
+      Example:
+        dferc-dist checkpoint verify runs/mosi
+      """)
+
+  @Argument(help: "The checkpoint, or a run folder.", completion: .file())
+  var path: String
+
+  func run() throws { try Self.verify(path) }
+
+  /// Verifies one file, or every checkpoint of a folder, and prints a line for each.
+  ///
+  /// A broken one does not keep the others from being checked; the first is thrown at the end.
+  private static func verify(_ path: String) throws {
+    var firstFailure: CheckpointError?
+    for file in try checkpoints(at: path) {
+      do {
+        let header = try Checkpoint.verify(path: file)
+        let step = header.metadata["step"].map { " (step \($0))" } ?? ""
+        try StandardOutput.write("sound   \(file)\(step)\n")
+      } catch let error as CheckpointError {
+        firstFailure = firstFailure ?? error
+        try StandardOutput.write("broken  \(file)\n")
+      }
+    }
+    if let firstFailure { throw firstFailure }
+  }
+
+  /// The file itself, or the checkpoints of a run folder or of the folder in it.
+  private static func checkpoints(at path: String) throws -> [String] {
+    guard FileSystem.isDirectory(path) else { return [path] }
+    let store = CheckpointStore(folder: path, keepLast: 1)
+    let folders = [path, store.stepFolder].filter(FileSystem.isDirectory)
+    let files = try folders.flatMap { folder in
+      try FileSystem.list(folder).filter { $0.hasSuffix(".safetensors.zst") }
+        .map { "\(folder)/\($0)" }
+    }
+    guard files.isEmpty else { return files }
+    throw CheckpointError(
+      kind: .missing, path: path, place: "folder", reason: "it holds no checkpoint",
+      cure: "Name a run folder, or a file that ends in .safetensors.zst.")
+  }
+}
+
+/// `checkpoint export`: the model without the state of its training.
+struct ExportCommand: SingleRankCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Writes the parameters, prototypes and counts as a plain safetensors file.",
+    discussion: """
+      Any safetensors library reads the file, and so does step --weights.
+
+      Example:
+        dferc-dist checkpoint export runs/mosi/best.safetensors.zst \\
+          --output mosi.safetensors
+      """)
+
+  @Argument(help: "The checkpoint.", completion: .file(extensions: ["zst"]))
+  var file: String
+
+  @Option(
+    help: ArgumentHelp("The safetensors file to write.", valueName: "file.safetensors"),
+    completion: .file(extensions: ["safetensors"]))
+  var output: String
+
+  func validate() throws { try requirePath(output, "--output") }
+
+  func run() throws { try Self.export(file, to: output) }
+
+  /// Metadata that say how to use the parameters; the rest belongs to the training run.
+  private static let exportedKeys = ["config", "emotions", "epoch", "step"]
+
+  /// Writes what the model consists of; optimizer state and the exact sums stay behind.
+  static func export(_ file: String, to output: String) throws {
+    try OutputFile.requireFolder(of: output)
+    let checkpoint = try Checkpoint(path: file)
+    // Readers for PyTorch expect this word; it names the layout of the tensors.
+    var writer = SafetensorsWriter(metadata: ["format": "pt"])
+    for key in exportedKeys { writer.metadata[key] = checkpoint.metadata[key] }
+    for entry in checkpoint.tensors.header.entriesInFileOrder
+    where !entry.name.hasPrefix("optimizer.") && entry.name != "prototype_sums" {
+      writer.add(entry.name, type: entry.type, shape: entry.shape) { sink in
+        try sink(try checkpoint.tensors.bytes(entry.name))
+      }
+    }
+    try writer.write(toFile: output)
+  }
+}

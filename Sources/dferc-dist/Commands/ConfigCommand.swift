@@ -1,0 +1,27 @@
+import ArgumentParser
+import Configuration
+
+/// `config`: what can be done with run configurations.
+struct ConfigCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config",
+    abstract: "Shows run configurations.",
+    subcommands: [ConfigPrintCommand.self])
+}
+
+/// `config print`: the configuration that a run would have.
+struct ConfigPrintCommand: SingleRankCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "print",
+    abstract: "Prints the resolved configuration, each key with the place it came from.",
+    discussion: """
+      The output is YAML that --config takes.
+
+      Example:
+        dferc-dist config print --config configs/mosi.yaml --set train.epochs=20
+      """)
+
+  @OptionGroup var configuration: ConfigurationArguments
+
+  func run() throws { try StandardOutput.write(configuration.resolve().annotated) }
+}

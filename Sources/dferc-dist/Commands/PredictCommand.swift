@@ -1,0 +1,113 @@
+import ArgumentParser
+import DFERCModel
+import DialogueData
+import Files
+import JobControl
+import StallDetection
+import TensorCore
+import Training
+
+/// `predict`: an emotion for every utterance.
+struct PredictCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "predict",
+    abstract: "Predicts an emotion for every utterance of a split.",
+    discussion: """
+      Each utterance becomes one line of JSON with its dialogue, the emotion, the probability of \
+      every emotion, the contribution of every modality and the consistency between them. The \
+      utterances need no labels.
+
+      Example:
+        dferc-dist predict --checkpoint runs/mosi/best.safetensors.zst \\
+          --data data/mosi --output predictions.jsonl
+      """)
+
+  @OptionGroup var scoring: ScoringArguments
+
+  @Option(
+    help: ArgumentHelp(
+      "The file to write; without it the lines go to standard output.", valueName: "file.jsonl"),
+    completion: .file(extensions: ["jsonl"]))
+  var output: String?
+
+  @OptionGroup var threading: ThreadArguments
+
+  func validate() throws { try requirePath(output, "--output") }
+
+  func run() throws {
+    let team = try RankTeam.start(threads: threading.threads)
+    try team.tracker.locatingErrors { try predict(team) }
+  }
+
+  /// Rank 0 writes the lines of all ranks in file order; a file appears when it is complete.
+  ///
+  /// Collective; errors are thrown on all ranks alike.
+  private func predict(_ team: RankTeam) throws {
+    _ = try team.onRoot("checking the output") {
+      if let output { try OutputFile.requireFolder(of: output) }
+    }
+    let saved = try SavedModel(checkpoint: scoring.checkpoint, team: team)
+    let split = try saved.split(
+      scoring.split, of: scoring.data, allowsMissingEmotion: true, team: team)
+    let writer = PredictionWriter(saved: saved, split: split)
+    let lines = try writer.lines(team)
+    let all = try team.collective.gather(Array(lines.utf8), to: 0)
+    // A reader of the output may pause for as long as it likes.
+    team.world.setStallLimits(.never)
+    _ = try team.onRoot("writing the predictions") {
+      let text = String(decoding: Array(all.joined()), as: UTF8.self)
+      if let output {
+        try FileSystem.write(text, to: output)
+      } else {
+        try StandardOutput.write(text)
+      }
+    }
+    try team.world.finish()
+  }
+}
+
+/// Turns the model's outcome for each utterance into a line of JSON.
+private struct PredictionWriter {
+  let saved: SavedModel
+  let split: Split
+
+  /// The lines of this rank's share, in file order.
+  func lines(_ team: RankTeam) throws -> String {
+    let evaluator = Evaluator(
+      model: saved.model, parameters: saved.parameters, collective: team.collective,
+      workers: team.workers, heartbeat: team.world.heartbeat)
+    var lines = ""
+    let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
+    try evaluator.forEachOwnGroup(plan.groups, of: split) { _, probabilities in
+      let pass = evaluator.current
+      for (position, index) in pass.dialogues.enumerated() {
+        let dialogue = split.dialogues[index]
+        for (row, utterance) in zip(pass.rows(of: position), dialogue.utterances) {
+          lines += line(dialogue, utterance, row: row, probabilities, pass.prediction)
+        }
+      }
+    }
+    return lines
+  }
+
+  private func line(
+    _ dialogue: Dialogue, _ utterance: Utterance, row: Int, _ probabilities: Tensor,
+    _ prediction: DFERC.Prediction
+  ) -> String {
+    let scores = probabilities.row(row)
+    let emotion = saved.emotions[Evaluator.argmax(scores, count: probabilities.columns)]
+    let shares = saved.emotions.enumerated().map { k, name in
+      "\(JSONText.string(name)):\(scores[k])"
+    }
+    let contributions = saved.model.options.modalities.enumerated().map { m, modality in
+      "\"\(modality.modality)\":\(prediction.contribution(modality: m, row: row))"
+    }
+    return """
+      {"dialogue":\(JSONText.string(dialogue.id)),"utterance":\(JSONText.string(utterance.id)),\
+      "emotion":\(JSONText.string(emotion)),"probabilities":{\(shares.joined(separator: ","))},\
+      "contributions":{\(contributions.joined(separator: ","))},\
+      "consistency":\(prediction.consistency.pointer[row])}
+
+      """
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import TensorCore
+import Testing
+
+@testable import Configuration
+
+@Suite("Configuration: defaults and files")
+struct ConfigurationDefaultsTests {
+  private static let configs = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("configs").path
+
+  /// The keys and defaults of the documented format, which must not change unnoticed.
+  private static let documented = """
+    data:
+      path: null
+      modalities: [text, audio, visual]
+    model:
+      width: 300
+      alignmentWidth: 500
+      contextHidden: 300
+      dropout: 0.2
+      ablations: []
+    loss:
+      contrastive: 0.3
+      contribution: 0.8
+      prototype: 0.3
+      reduction: mean
+      modalityTemperature: 0.5
+      utteranceTemperature: 0.3
+      margin: 0.1
+    prototype:
+      reset: never
+    textEncoder:
+      path: null
+      trainable: true
+      learningRate: 1.0e-05
+    optimizer:
+      learningRate: 0.001
+      weightDecay: 0.01
+      betas: [0.9, 0.999]
+      epsilon: 1.0e-08
+      warmupSteps: 100
+      schedule: linear
+      clipNorm: 1.0
+      sharded: false
+    train:
+      epochs: 10
+      maxSteps: null
+      dialoguesPerBatch: 8
+      microBatches: null
+      seed: 42
+      patience: null
+      notFinite: abort
+      maxSkips: 10
+      replicaCheckSteps: 100
+      stallSeconds: 300
+    checkpoint:
+      everySteps: 200
+      keepLast: 3
+      level: 3
+      stallSeconds: 900
+      ifSaveFails: stop
+
+    """
+
+  @Test("The defaults are the documented ones, in the documented order")
+  func defaults() {
+    #expect(RunConfiguration().yaml == Self.documented)
+  }
+
+  @Test("Every stored property of every section has a key, and only these")
+  func everyPropertyHasAKey() {
+    let properties = Mirror(reflecting: RunConfiguration()).children.flatMap { section in
+      Mirror(reflecting: section.value).children.map {
+        "\(section.label ?? "").\($0.label ?? "")"
+      }
+    }
+    #expect(properties == RunConfiguration.keys.map(\.name))
+  }
+
+  @Test("Printed YAML reads back to the same values and prints to the same bytes")
+  func roundTrip() throws {
+    var configuration = RunConfiguration()
+    configuration.data.path = "/data/a \"quoted\" name: # not a comment\n\u{1}"
+    configuration.data.modalities = [.text, .visual]
+    configuration.model.ablations = [.noUtterance, .cfmAttention, .crmZero]
+    configuration.loss.reduction = .sum
+    configuration.prototype.reset = .epoch
+    configuration.textEncoder.trainable = false
+    configuration.optimizer.learningRate = 0.1 + 0.2
+    configuration.optimizer.epsilon = .leastNonzeroMagnitude
+    configuration.train.seed = .max
+    configuration.train.maxSteps = 12
+    configuration.train.microBatches = 8
+    let copy = try RunConfiguration(yaml: configuration.yaml, source: "copy")
+    #expect(copy == configuration)
+    #expect(copy.yaml == configuration.yaml)
+  }
+
+  @Test(
+    "A path that YAML would take for something else is quoted",
+    arguments: [
+      "/plain/path-1.0_x", "relative", "null", "12", "a b/c", "- /x", "/übung", "/x: y", "~",
+      "/a\\b",
+    ])
+  func pathsKeepTheirText(path: String) throws {
+    var configuration = RunConfiguration()
+    configuration.data.path = path
+    #expect(try RunConfiguration(yaml: configuration.yaml, source: "copy").data.path == path)
+  }
+
+  @Test("synthetic.yaml names every key with its default")
+  func syntheticFile() throws {
+    let resolved = try ResolvedConfiguration(file: "\(Self.configs)/synthetic.yaml")
+    #expect(resolved.configuration == RunConfiguration())
+    for key in RunConfiguration.keys {
+      #expect(resolved.origin(of: key.name) != .standard, "\(key.name) is not in the file")
+    }
+  }
+
+  @Test("The dataset files have the paper's settings")
+  func datasetFiles() throws {
+    let meld = try ResolvedConfiguration(file: "\(Self.configs)/meld.yaml").configuration
+    var expected = RunConfiguration()
+    expected.data.path = "\(Self.configs)/../data/meld"
+    #expect(meld == expected)
+
+    let iemocap = try ResolvedConfiguration(file: "\(Self.configs)/iemocap.yaml").configuration
+    expected.data.path = "\(Self.configs)/../data/iemocap"
+    expected.loss.contrastive = 0.2
+    expected.loss.contribution = 0.9
+    expected.loss.prototype = 1
+    expected.train.dialoguesPerBatch = 4
+    #expect(iemocap == expected)
+  }
+
+  @Test("The other dataset files change nothing but the data")
+  func plainDatasetFiles() throws {
+    let mosi = try ResolvedConfiguration(file: "\(Self.configs)/mosi.yaml", data: "/m")
+    let meldText = try ResolvedConfiguration(file: "\(Self.configs)/meld-text.yaml", data: "/t")
+    #expect(mosi.configuration.differences(from: RunConfiguration()) == [])
+    #expect(mosi.configuration.data.path == "/m")
+    #expect(
+      meldText.configuration.differences(from: RunConfiguration()) == ["data.modalities"])
+    #expect(meldText.configuration.data.modalities == [.text])
+    #expect(meldText.name == "meld-text")
+  }
+
+  @Test("Modalities have one order, however they are listed")
+  func modalityOrder() throws {
+    let shuffled = try RunConfiguration(yaml: "data: {modalities: [visual, text]}", source: "x")
+    #expect(shuffled.data.modalities == [.text, .visual])
+  }
+
+  @Test(
+    "Empty documents, empty sections and comments leave the defaults",
+    arguments: [
+      "", "# nothing\n", "train:\n", "null", "train: {}\n",
+    ])
+  func emptyDocuments(yaml: String) throws {
+    #expect(try RunConfiguration(yaml: yaml, source: "x") == RunConfiguration())
+  }
+}
