@@ -6,11 +6,13 @@ loop_faults() {
   slowest=0 slowest_fault=
   mapfile -t faults < <(list_faults)
   if [[ -n $count ]] && ((count < ${#faults[@]})); then
-    mapfile -t faults < <(choose_lines "$count" "${faults[@]}")
+    choose_faults "$count"
   fi
   for line in "${faults[@]}"; do
     IFS='|' read -r fault codes words <<<"$line"
-    try_fault "$fault" "$(random_below 3)" "$codes" "$words"
+    draw_below 3
+    tell_choices "$fault, rank $drawn"
+    try_fault "$fault" "$drawn" "$codes" "$words"
   done
   end_loop "${#faults[@]} faults, each on one rank of three;" \
     "the slowest job, $slowest_fault, took $slowest seconds with its start"
@@ -33,12 +35,16 @@ list_faults() {
   printf '%s|76|holds other bits of\n' flip@allreduce,step=2 flip@update,step=2
 }
 
-# So many of the lines, in random order.
-choose_lines() {
-  local count=$1 line
-  shift
-  for line in "$@"; do printf '%s\t%s\n' "$(random_below 1000000)" "$line"; done |
-    sort -n | head -n "$count" | cut -f 2
+# Leaves so many of the faults, in random order.
+choose_faults() {
+  local count=$1 place other
+  for ((place = 0; place < count; place++)); do
+    draw_below "$((${#faults[@]} - place))"
+    other=${faults[place + drawn]}
+    faults[place + drawn]=${faults[place]}
+    faults[place]=$other
+  done
+  faults=("${faults[@]:0:count}")
 }
 
 # Runs one fault and checks how the job ends.

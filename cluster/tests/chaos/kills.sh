@@ -3,21 +3,31 @@
 # Kills a run many times, each time at another place. Neither the number of ranks nor whether they
 # share the optimizer's work may show in the end.
 loop_kills() {
-  local count=$1 steps=$((40 * $1)) made=0 ranks
+  local count=$1 steps=$((40 * $1)) made=0 round=0
+  local ranks sharded victim target permille milliseconds
   local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps")
   local folder=$scratch/kills
   local -A victims=([rank]=0 [mpirun]=0 [start]=0)
   reference "$scratch/kills-reference" "${arguments[@]}"
   while ((made < count)); do
-    ranks=$(random_of 0 1 2 4 8)
-    begin "$folder" "$ranks" "${arguments[@]}" --set "optimizer.sharded=$(random_of true false)"
-    if (($(random_below 5) == 0)); then
-      random_pause 1000
-      kill_session start "$ranks"
+    # Every round draws the same number of times, whatever the run does meanwhile.
+    round=$((round + 1))
+    draw_of 0 1 2 4 8 && ranks=$drawn
+    draw_of true false && sharded=$drawn
+    draw_of start start start rank rank rank rank rank rank rank rank mpirun mpirun mpirun mpirun
+    victim=$drawn
+    draw_below 840 && target=$drawn
+    draw_below 1000 && permille=$drawn
+    draw_below 1000 && milliseconds=$drawn
+    tell_choices "round $round, ranks $ranks, sharded $sharded, victim $victim, process $target," \
+      "permille $permille, milliseconds $milliseconds"
+    begin "$folder" "$ranks" "${arguments[@]}" --set "optimizer.sharded=$sharded"
+    if [[ $victim == start ]]; then
+      pause "$milliseconds"
     else
-      await_progress "$folder" "$steps" "$((count - made))"
-      kill_session "$(random_of rank rank mpirun)" "$ranks"
+      await_progress "$folder" "$steps" "$((count - made))" "$permille" "$((milliseconds % 40))"
     fi
+    kill_session "$victim" "$ranks" "$target"
     if ((code == 0)); then
       begin_again "$scratch/kills-reference" "$folder"
     else
@@ -32,7 +42,8 @@ loop_kills() {
 }
 
 # Kills a rank or mpirun and waits for the end of all.
-#   kill_session VICTIM RANKS
+# The rank is the remainder of a number by their count.
+#   kill_session VICTIM RANKS NUMBER
 kill_session() {
   local victim=$1 ranks=$2 launcher processes
   launcher=$(launcher_process)
@@ -40,7 +51,7 @@ kill_session() {
   if ((${#processes[@]} == 0)) || [[ $victim == mpirun ]]; then
     if [[ -n $launcher ]]; then kill -9 "$launcher" 2>/dev/null || true; fi
   else
-    kill -9 "$(random_of "${processes[@]}")" 2>/dev/null || true
+    kill -9 "${processes[$3 % ${#processes[@]}]}" 2>/dev/null || true
   fi
   finish $launcher "${processes[@]}"
   case $code in

@@ -93,17 +93,25 @@ newest_checkpoint() {
   printf '%s' "$((10#${file:-0}))"
 }
 
-# A number from 0 up to but not including a limit.
-random_below() { printf '%s' "$(((RANDOM << 15 | RANDOM) % $1))"; }
-
-# One of the arguments.
-random_of() {
-  local chosen=$(($(random_below $#) + 1))
-  printf '%s' "${!chosen}"
+# Draws a number from 0 up to but not including a limit into `drawn`. Bash seeds RANDOM anew in each
+# subshell, so nothing may be drawn in a command substitution or a pipeline.
+draw_below() {
+  ((BASH_SUBSHELL == 0)) || die "a random choice in a subshell does not follow the seed."
+  drawn=$(((RANDOM << 15 | RANDOM) % $1))
 }
 
-# Waits a random time of up to so many milliseconds.
-random_pause() { sleep "$(printf '%d.%03d' 0 "$(random_below "$1")")"; }
+# Draws one of the arguments into `drawn`.
+draw_of() {
+  draw_below $#
+  local index=$((drawn + 1))
+  drawn=${!index}
+}
+
+# Prints the choices of a round, to compare a replay with.
+tell_choices() { printf 'drawn: %s\n' "$*"; }
+
+# Waits so many milliseconds, fewer than 1000.
+pause() { sleep "$(printf '0.%03d' "$1")"; }
 
 # Trains to the end without disturbance.
 #   reference FOLDER ARGUMENT...
@@ -115,7 +123,9 @@ reference() {
 
 # Goes on until the run has ended by itself.
 complete() {
-  begin "$1" "$(random_of 0 1 2 4 8)" "${@:2}"
+  draw_of 0 1 2 4 8
+  tell_choices "last session, ranks $drawn"
+  begin "$1" "$drawn" "${@:2}"
   finish
   if ((code != 0)); then violation "the last session ended with $code"; fi
 }
@@ -130,13 +140,13 @@ expect_same() {
 }
 
 # Waits until a run has made about its share of the steps that are left, and a moment more.
-#   await_progress FOLDER STEPS PARTS
+#   await_progress FOLDER STEPS PARTS PERMILLE MILLISECONDS
 await_progress() {
   local folder=$1 now target
   now=$(last_step "$folder")
-  target=$((now + 1 + $(random_below $((3 * ($2 - now) / (2 * ($3 + 1)) + 1)))))
+  target=$((now + 1 + $4 * (3 * ($2 - now) / (2 * ($3 + 1)) + 1) / 1000))
   while is_running && (($(last_step "$folder") < target)); do sleep 0.01; done
-  random_pause 40
+  pause "$5"
 }
 
 # Compares a run that has ended, and lets the next session begin a new one.

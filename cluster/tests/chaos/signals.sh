@@ -2,23 +2,32 @@
 
 # Sends random signals to random processes of a run.
 loop_signals() {
-  local count=$1 steps=$((60 * $1)) folder=$scratch/signals made=0 signal ranks
+  local count=$1 steps=$((60 * $1)) folder=$scratch/signals made=0 round=0
+  local signal ranks early target permille milliseconds
   local arguments=(--set train.epochs=100000 --set "train.maxSteps=$steps")
   arguments+=(--set checkpoint.everySteps=20)
   local -A endings=([75]=0 [1]=0)
   reference "$scratch/signals-reference" "${arguments[@]}"
   while ((made < count)); do
-    ranks=$(random_of 0 1 2 4 8)
-    signal=$(random_of USR1 TERM INT)
+    # Every round draws the same number of times, whatever the run does meanwhile.
+    round=$((round + 1))
+    draw_of 0 1 2 4 8 && ranks=$drawn
+    draw_of USR1 TERM INT && signal=$drawn
+    draw_of true false false false && early=$drawn
+    draw_below 2520 && target=$drawn
+    draw_below 1000 && permille=$drawn
+    draw_below 1000 && milliseconds=$drawn
+    tell_choices "round $round, ranks $ranks, signal $signal, early $early, process $target," \
+      "permille $permille, milliseconds $milliseconds"
     begin "$folder" "$ranks" "${arguments[@]}"
-    if (($(random_below 4) == 0)); then
+    if [[ $early == true ]]; then
       # While the data are read or the run folder is opened.
       wait_for_handlers "$ranks"
-      random_pause 300
+      pause "$((milliseconds % 300))"
     else
-      await_progress "$folder" "$steps" "$((count - made))"
+      await_progress "$folder" "$steps" "$((count - made))" "$permille" "$((milliseconds % 40))"
     fi
-    send "$signal" "$ranks"
+    send "$signal" "$ranks" "$target"
     if ((code == 0)); then
       begin_again "$scratch/signals-reference" "$folder"
     else
@@ -51,13 +60,15 @@ wait_for_handlers() {
 }
 
 # Sends a signal to mpirun, to one rank or to the program alone, and checks the exit code.
-#   send SIGNAL RANKS
+# The process is the remainder of a number by their count.
+#   send SIGNAL RANKS NUMBER
 send() {
-  local signal=$1 ranks=$2 launcher processes victim expected=(75)
+  local signal=$1 ranks=$2 launcher processes victim candidates expected=(75)
   wait_for_handlers "$ranks"
   launcher=$(launcher_process)
   mapfile -t processes < <(rank_processes "$ranks")
-  victim=$(random_of "$launcher" "${processes[@]}")
+  candidates=("$launcher" "${processes[@]}")
+  victim=${candidates[$3 % ${#candidates[@]}]}
   # Whatever a job does, mpirun ends it two seconds after a SIGTERM or SIGINT, with 1.
   if [[ $victim == "$launcher" && $ranks != 0 && $signal != USR1 ]]; then expected=(75 1); fi
   if [[ -n $victim ]]; then kill "-$signal" "$victim" 2>/dev/null || true; fi

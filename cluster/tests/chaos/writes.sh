@@ -12,7 +12,8 @@ loop_writes() {
     if ((made % 5 == 1)) || (($(newest_checkpoint "$folder") == 0)); then
       advance "$folder" "${arguments[@]}"
     fi
-    byte=$(random_below "$size")
+    draw_below "$size" && byte=$drawn
+    tell_choices "round $made, byte $byte of $size"
     begin "$folder" "$((made % 10 == 0 ? 2 : 0))" "${arguments[@]}" \
       --inject-fault "kill@write,byte=$byte,rank=0"
     finish
