@@ -5,6 +5,12 @@ Rows of all utterances stand one after another, the LSTM runs over a packed sequ
 contrastive losses are batched matrix products, ranks are DistributedDataParallel over gloo, and the
 arithmetic is float32.
 
+The golden values of the tests have another implementation, Tests/DFERCModelTests/Fixtures/
+reference.py. It is written to be compared with the paper line by line: float64, one dialogue after
+the other, the contrastive losses and the LSTM as loops, no optimizer and no ranks. Its time would
+say nothing about PyTorch. This file packs and pads dialogues and uses PyTorch's own LSTM instead;
+--golden compares it with the values of reference.py, so that both compute the same model.
+
     python pytorch_dferc.py --threads 2                 # one process
     python pytorch_dferc.py --ranks 2 --json            # two processes with one thread each
     torchrun --nproc-per-node 2 pytorch_dferc.py        # the same, started by torchrun
