@@ -31,9 +31,10 @@ usage: cluster/tests/chaos.sh [--seed S] [--program FILE] LOOP [N]
   files N     N spoilt files for each reader of files, under the address sanitizer.
   all N       all of these.
 
-  --seed S        the seed of all random choices, by default the time. The loops print it and each
-                  choice ("drawn: ..."); the same seed, loop and N draw the same list. Moments follow
-                  the speed of the machine, and a run that ends by itself adds a round.
+  --seed S        the seed of all random choices, by default the time. Each loop prints it
+                  and, but for `files`, each choice ("drawn: ..."): the same seed, loop and N draw the
+                  same list. Moments follow the speed of the machine, and a run that ends by itself
+                  adds a round.
   --program FILE  the program, instead of one that is built first.
 
 Ends with 1 if anything was not as promised; the folder with the remains is then kept and named.
