@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test: installs what the tests need, runs them, runs those that need ranks again under
-# mpirun by hand, and checks the format of the sources. Ends with 0 only if everything passed.
+# Runs every test: installs what the tests need, runs them (those that need ranks start mpirun), and
+# checks the format of the sources. Ends with 0 only if everything passed.
 #
 #   cluster/test.sh                            on one machine; nothing but the toolchain is needed
 #
@@ -16,7 +16,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # Tests are compiled with other flags than the program, so both keep a build of their own.
 scratch=.build/tests
 flags=(-c release -Xswiftc -enable-testing --scratch-path "$scratch")
-rank_counts=(1 2 3 4)
 log=$scratch/test.log
 failures=()
 
@@ -26,12 +25,6 @@ step() {
   shift
   printf '\n== %s ==\n' "$name"
   if ! run "$@" 2>&1 | tee -a "$log"; then failures+=("$name"); fi
-}
-
-# Runs the tests that need ranks in one job of mpirun, which a hanging rank cannot hold up.
-under_mpirun() {
-  timeout -k 5 300 mpirun -np "$1" "$runner" \
-    --testing-library swift-testing --no-parallel --filter UnderMPI
 }
 
 # Whether the Python of the tests has what they need.
@@ -68,11 +61,6 @@ allow_mpirun 1000
 run swift build --build-tests "${flags[@]}"
 # Without --skip-build, everything would be compiled once more.
 step "tests" swift test --skip-build "${flags[@]}"
-
-runner=$(find "$(swift build "${flags[@]}" --show-bin-path)" -maxdepth 1 -name '*PackageTests.xctest')
-for ranks in "${rank_counts[@]}"; do
-  step "tests on $ranks ranks" under_mpirun "$ranks"
-done
 
 # A short form of the loops that disturb real runs; the long form takes counts in the hundreds.
 program=$(swift build "${flags[@]}" --show-bin-path)/dferc-dist

@@ -110,7 +110,7 @@ package final class CheckpointStore: Sendable {
   ///   - draft: the tensors and metadata.
   ///   - step: the number of steps done.
   ///   - level: how hard zstd tries this time; nil for the store's own level.
-  ///   - writeHook: hears of the bytes.
+  ///   - writeHook: called before bytes are written.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
   ///   removed and all older ones are as they were.
@@ -133,7 +133,7 @@ package final class CheckpointStore: Sendable {
   /// - Parameters:
   ///   - draft: the tensors and metadata.
   ///   - level: how hard zstd tries this time; nil for the store's own level.
-  ///   - writeHook: hears of the bytes.
+  ///   - writeHook: called before bytes are written.
   /// - Returns: the file.
   /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
   @discardableResult

@@ -54,7 +54,7 @@ package final class PhaseTracker: Sendable {
     faults?.flip(values, in: phase, step: step)
   }
 
-  /// Hears of the bytes of a step's checkpoint while they are written, on any thread.
+  /// The hook that is called with the bytes of a step's checkpoint before they are written, on any thread.
   package func writeHook(ofStep step: Int) -> CheckpointStore.WriteHook {
     { [heartbeat, faults] count, offset in
       let piece = try faults?.piece(of: count, at: offset, step: step) ?? count

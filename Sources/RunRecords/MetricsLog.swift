@@ -17,7 +17,7 @@ package final class MetricsLog {
   ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, a row that
   ///     was cut off, and the score of the test split, which is taken again at the new end, are
   ///     removed. Nil for a new run: both files start empty.
-  ///   - isValidated: Whether the checkpoint has the validation after its step behind it; if not,
+  ///   - isValidated: Whether the checkpoint was written after the validation of its step; if not,
   ///     its row is removed, for the validation is done again.
   /// - Throws: `FileError`.
   package init(

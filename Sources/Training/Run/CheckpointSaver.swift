@@ -39,7 +39,7 @@ package final class CheckpointSaver {
   /// - Parameters:
   ///   - folder: open and locked.
   ///   - store: of the folder's checkpoints.
-  ///   - tracker: hears of every byte that is written.
+  ///   - tracker: counts every byte that is written as progress.
   ///   - description: metadata of every checkpoint.
   ///   - ifSaveFails: what becomes of the run when a checkpoint cannot be written.
   ///   - log: of rank 0.

@@ -21,7 +21,7 @@ package final class CheckpointWork: Sendable {
 
   /// - Parameters:
   ///   - store: where the checkpoints go.
-  ///   - tracker: hears of every byte that is written.
+  ///   - tracker: counts every byte that is written as progress.
   package init(store: CheckpointStore, tracker: PhaseTracker) {
     self.store = store
     self.tracker = tracker

@@ -31,7 +31,7 @@ package struct Evaluator {
   ///   - parameters: of the model.
   ///   - collective: the ranks that share the work.
   ///   - workers: of this rank.
-  ///   - heartbeat: hears of every group that is scored.
+  ///   - heartbeat: beats for every group that is scored.
   ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
   package init(
     model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers,

@@ -23,7 +23,7 @@ package enum RunOpening {
   ///   - store: of the folder's checkpoints.
   ///   - resolved: the configuration of this call.
   ///   - data: of this call.
-  ///   - log: hears of broken checkpoints that were passed over.
+  ///   - log: gets a warning for each broken checkpoint that is passed over.
   /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
   ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
   package init(

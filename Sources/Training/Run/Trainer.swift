@@ -28,7 +28,7 @@ package final class Trainer {
 
   /// What has been done; the same on every rank.
   package var progress = TrainingProgress()
-  /// What the checkpoint of the last step has behind it; nil if there is none in the run folder.
+  /// The progress that the checkpoint of the last step holds; nil if there is none in the run folder.
   package var savedProgress: TrainingProgress?
   /// Whether the present state is the best so far and is in no file yet.
   package var isBestUnsaved = false

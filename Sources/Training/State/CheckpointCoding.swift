@@ -158,7 +158,7 @@ extension CheckpointCoding {
     return progress
   }
 
-  /// The step of the last validation that a checkpoint has behind it.
+  /// The step of the last validation before a checkpoint.
   ///
   /// Where it is not said, as in checkpoints of the first program versions, a new epoch has just
   /// begun or no validation was due.

@@ -21,7 +21,7 @@ package final class GradientEngine {
   package let sharing: StepOptions
   /// Where the time goes.
   package var clock: PhaseClock
-  /// Hears of every phase.
+  /// Records every phase.
   package let tracker: PhaseTracker
 
   package let collective: any Collective

@@ -30,7 +30,7 @@ package struct PhaseClock: Sendable {
 
   /// A clock at zero.
   ///
-  /// - Parameter tracker: Hears of every phase that begins.
+  /// - Parameter tracker: records every phase that begins.
   package init(_ tracker: PhaseTracker) {
     self.tracker = tracker
   }
