@@ -39,6 +39,8 @@ package final class Tape {
   package let products: LinearProducts
   /// Whether a backward pass will follow.
   package private(set) var isRecording = true
+  /// The number of this pass.
+  private(set) var pass = 0
   private var entries: [Entry] = []
   private var division: RowSegments?
 
@@ -58,6 +60,7 @@ package final class Tape {
     entries.removeAll(keepingCapacity: true)
     arena.reset()
     isRecording = recording
+    pass += 1
     division = nil
   }
 

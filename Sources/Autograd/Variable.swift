@@ -32,12 +32,26 @@ package struct GradientSlot: BitwiseCopyable {
   package var pointer: UnsafeMutablePointer<Float>?
   /// Whether the memory holds a contribution.
   package var isWritten = false
+  /// The pass in which uses were counted last.
+  var pass = 0
+  /// The uses of a parameter that the backward pass has not reached yet.
+  var waitingUses = 0
+  /// The uses it has reached while others wait, in the order of the forward pass.
+  var laterUses: UnsafeMutablePointer<ParameterUse>?
 
   /// A slot without a contribution.
   ///
   /// - Parameter pointer: memory that outlives the step, or nil to take it from the arena.
   package init(pointer: UnsafeMutablePointer<Float>? = nil) {
     self.pointer = pointer
+  }
+
+  /// Directs the gradient to other memory, without a contribution.
+  ///
+  /// May be called between the forward and the backward pass: uses stay counted.
+  package mutating func begin(in pointer: UnsafeMutablePointer<Float>) {
+    self.pointer = pointer
+    isWritten = false
   }
 }
 

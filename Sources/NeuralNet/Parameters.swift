@@ -48,7 +48,7 @@ package final class Parameters {
   /// Directs all gradients to `buffer` and marks them as unwritten.
   package func beginGradients(in buffer: UnsafeMutablePointer<Float>) {
     for (index, parameter) in layout.parameters.enumerated() {
-      slots[index] = GradientSlot(pointer: buffer + parameter.offset)
+      slots[index].begin(in: buffer + parameter.offset)
     }
   }
 

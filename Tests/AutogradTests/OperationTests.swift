@@ -8,21 +8,6 @@ import Testing
 struct OperationTests {
   let make = TensorFactory(seed: 32)
 
-  @Test("a linear map of several tensors, one of which nothing depends on")
-  func sharedLinear() {
-    let parts = (0..<3).map { _ in make.random(rows: 5, columns: 6) }
-    let weight = make.random(rows: 4, columns: 6)
-    let bias = make.random(rows: 1, columns: 4)
-    let check = GradientCheck(parts + [weight]) { tape, v in
-      tape.divide(into: self.make.segments([2, 0, 3]))
-      let y = tape.linear(tape.list([v[0], v[1], v[2]]), sharing: v[3], bias: bias)
-      return tape.randomLoss(tape.tanh(y[0])) + tape.randomLoss(tape.sigmoid(y[2]))
-    }
-    check.expectRight("shared linear")
-    let first = check.gradients()
-    #expect(first[1] == nil || first[1]?.allSatisfy { $0 == 0 } == true)
-  }
-
   @Test("linear", arguments: [(1, 1, 1), (4, 9, 3), (7, 3, 17)])
   func linear(rows: Int, inputs: Int, outputs: Int) {
     let tensors = [

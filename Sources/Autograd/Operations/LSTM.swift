@@ -19,6 +19,13 @@ package struct LSTMWeights: BitwiseCopyable {
     self.recurrentBias = recurrentBias
   }
 
+  fileprivate func countUses(on tape: Tape) {
+    tape.countUse(of: input)
+    tape.countUse(of: recurrent)
+    tape.countUse(of: inputBias)
+    tape.countUse(of: recurrentBias)
+  }
+
   fileprivate var values: LSTMDirection.Weights {
     LSTMDirection.Weights(
       input: input.value, recurrent: recurrent.value, inputBias: inputBias.value,
@@ -48,6 +55,8 @@ extension Tape {
       x: x, y: y, forward: direction(reverse: false), reverse: direction(reverse: true),
       forwardWeights: forward, reverseWeights: reverse)
     operation.forward(on: self)
+    forward.countUses(on: self)
+    reverse.countUses(on: self)
     record(operation)
     return y
   }
@@ -81,7 +90,11 @@ private struct LSTMOperation: Operation {
   }
 
   func backward(on tape: Tape) {
-    guard let dy = y.gradient else { return }
+    guard let dy = y.gradient else {
+      contribute(reverse, reverseWeights, gates: nil, on: tape)
+      contribute(forward, forwardWeights, gates: nil, on: tape)
+      return
+    }
     let first = PanelMatrix(packing: forwardWeights.recurrent.value, arena: tape.arena)
     let second = PanelMatrix(packing: reverseWeights.recurrent.value, arena: tape.arena)
     tape.workers.both {
@@ -89,18 +102,23 @@ private struct LSTMOperation: Operation {
     } _: {
       reverse.backward(dy, packedRecurrent: second, firstColumn: hiddenWidth)
     }
-    contribute(forward, forwardWeights, on: tape)
-    contribute(reverse, reverseWeights, on: tape)
+    let forwardGates = forward.gateGradients(arena: tape.arena)
+    let reverseGates = reverse.gateGradients(arena: tape.arena)
+    contribute(reverse, reverseWeights, gates: reverseGates, on: tape)
+    contribute(forward, forwardWeights, gates: forwardGates, on: tape)
+    tape.contributeInput(x, outputGradient: forwardGates, weight: forwardWeights.input.value)
+    tape.contributeInput(x, outputGradient: reverseGates, weight: reverseWeights.input.value)
   }
 
-  private func contribute(_ direction: LSTMDirection, _ weights: LSTMWeights, on tape: Tape) {
-    let gates = direction.gateGradients(arena: tape.arena)
-    tape.contributeWeight(weights.input, outputGradient: gates, input: x.value)
-    tape.contributeWeight(
-      weights.recurrent, outputGradient: gates,
-      input: direction.precedingHidden(arena: tape.arena))
-    tape.contributeBias(weights.inputBias, outputGradient: gates)
+  /// Reports the uses of the weights of one direction, the last one first.
+  private func contribute(
+    _ direction: LSTMDirection, _ weights: LSTMWeights, gates: Tensor?, on tape: Tape
+  ) {
     tape.contributeBias(weights.recurrentBias, outputGradient: gates)
-    tape.contributeInput(x, outputGradient: gates, weight: weights.input.value)
+    tape.contributeBias(weights.inputBias, outputGradient: gates)
+    tape.contributeUse(
+      of: weights.recurrent, outputGradient: gates,
+      .product(x: direction.precedingHidden(arena: tape.arena)))
+    tape.contributeWeight(weights.input, outputGradient: gates, input: x.value)
   }
 }

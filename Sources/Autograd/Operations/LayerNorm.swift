@@ -17,6 +17,8 @@ extension Tape {
     Normalization.forward(
       x.value, gamma: gamma.value, beta: beta.value, epsilon: epsilon, normalized: normalized,
       reciprocals: reciprocals, into: y.value)
+    countUse(of: gamma)
+    countUse(of: beta)
     record(
       LayerNormOperation(
         x: x, gamma: gamma, beta: beta, y: y, normalized: normalized, reciprocals: reciprocals))
@@ -33,13 +35,10 @@ private struct LayerNormOperation: Operation {
   let reciprocals: Tensor
 
   func backward(on tape: Tape) {
+    tape.contributeBias(beta, outputGradient: y.gradient)
+    tape.contributeUse(
+      of: gamma, outputGradient: y.gradient, .scaledRow(normalized: normalized))
     guard let dy = y.gradient else { return }
-    tape.contribute(to: gamma) { dGamma, accumulate in
-      Normalization.scaleGradient(
-        dy, normalized: normalized, segments: tape.segments(ofRows: dy.rows), into: dGamma,
-        accumulate: accumulate)
-    }
-    tape.contributeBias(beta, outputGradient: dy)
     tape.contribute(to: x) { dx, accumulate in
       Normalization.backward(
         dy, gamma: gamma.value, normalized: normalized, reciprocals: reciprocals, into: dx,

@@ -13,29 +13,20 @@ extension Tape {
     Elementwise.broadcastRow(bias.value, into: y.value)
     products.addForward(
       x.value, weight: weight.value, into: y.value, arena: arena, workers: workers)
+    countUse(of: weight)
+    countUse(of: bias)
     record(LinearOperation(x: x, weight: weight, bias: bias, y: y))
     return y
   }
 
   /// Contributes the gradient of W in `y = x W^T`.
-  func contributeWeight(_ weight: Variable, outputGradient dy: Tensor, input x: Tensor) {
-    contribute(to: weight) { dWeight, accumulate in
-      let segments = segments(ofRows: x.rows)
-      precondition(
-        !accumulate || segments.count == 1,
-        "a weight that is used twice needs an operation that sums within micro-batches")
-      products.weightGradient(
-        dy, x, segments: segments, into: dWeight, accumulate: accumulate, arena: arena,
-        workers: workers)
-    }
+  func contributeWeight(_ weight: Variable, outputGradient dy: Tensor?, input x: Tensor) {
+    contributeUse(of: weight, outputGradient: dy, .product(x: x))
   }
 
   /// Contributes the gradient of a row that was added to every row of y.
-  func contributeBias(_ bias: Variable, outputGradient dy: Tensor) {
-    contribute(to: bias) { dBias, accumulate in
-      Elementwise.sumRows(
-        dy, segments: segments(ofRows: dy.rows), into: dBias, accumulate: accumulate)
-    }
+  func contributeBias(_ bias: Variable, outputGradient dy: Tensor?) {
+    contributeUse(of: bias, outputGradient: dy, .row)
   }
 
   /// Contributes the gradient of x in `y = x W^T`.
@@ -54,9 +45,9 @@ private struct LinearOperation: Operation {
   let y: Variable
 
   func backward(on tape: Tape) {
+    tape.contributeBias(bias, outputGradient: y.gradient)
+    tape.contributeWeight(weight, outputGradient: y.gradient, input: x.value)
     guard let dy = y.gradient else { return }
-    tape.contributeWeight(weight, outputGradient: dy, input: x.value)
-    tape.contributeBias(bias, outputGradient: dy)
     tape.contributeInput(x, outputGradient: dy, weight: weight.value)
   }
 }

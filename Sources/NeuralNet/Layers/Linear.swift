@@ -42,7 +42,6 @@ package struct Linear: BitwiseCopyable, Sendable {
   /// - Parameter xs: [N, inputs] each.
   /// - Returns: [N, outputs] each.
   package func keys(_ xs: VariableList, _ pass: Pass) -> VariableList {
-    pass.tape.linear(
-      xs, sharing: pass.parameters[weight], bias: pass.parameters[bias].value)
+    pass.tape.list(count: xs.count) { keys(xs[$0], pass) }
   }
 }

@@ -21,15 +21,6 @@ package struct RowSegments: BitwiseCopyable {
     offsets[segment]..<offsets[segment + 1]
   }
 
-  /// Segments that are so many times as long.
-  package func repeated(_ times: Int, arena: StepArena) -> RowSegments {
-    let longer = arena.allocate(Int.self, count: offsets.count)
-    for index in offsets.indices {
-      longer.initializeElement(at: index, to: times * offsets[index])
-    }
-    return RowSegments(offsets: UnsafeBufferPointer(longer))
-  }
-
   /// The sum over segments in the binary tree over their numbers.
   ///
   /// - Parameter leaf: the sum over the rows of one segment.

@@ -1,0 +1,182 @@
+import TensorCore
+
+/// One use of a parameter whose gradient is a sum over rows.
+struct ParameterUse: BitwiseCopyable {
+  /// What is summed over the rows.
+  enum Term: BitwiseCopyable {
+    /// The outer product of a row of dy and a row of x, [out, in].
+    case product(x: Tensor)
+    /// A row of dy times a row of the normalised input, element by element, [1, width].
+    case scaledRow(normalized: Tensor)
+    /// A row of dy, [1, width].
+    case row
+  }
+
+  /// dy, [N, out].
+  let outputGradient: Tensor
+  let term: Term
+  /// The next use in the order of the forward pass.
+  var next: UnsafeMutablePointer<ParameterUse>?
+}
+
+/// The gradients of parameters.
+///
+/// A parameter may be used several times in a pass. If the gradient of each use were summed over
+/// the micro-batches before the uses are added up, its bits would depend on which micro-batches
+/// stand in a pass. So the uses wait until the backward pass has reached all of them: then the rows
+/// of each micro-batch are summed in one chain, those of the first use, then of the second, and
+/// only the sums of micro-batches are added in their tree.
+extension Tape {
+  /// Counts a use of a parameter while the forward pass is recorded.
+  ///
+  /// Every counted use must be reported once by ``contributeUse(of:outputGradient:_:)``.
+  func countUse(of parameter: Variable) {
+    guard isRecording, let slot = parameter.slot else { return }
+    if slot.pointee.pass != pass {
+      // The last pass may have been recorded without a backward pass.
+      slot.pointee.pass = pass
+      slot.pointee.waitingUses = 0
+      slot.pointee.laterUses = nil
+    }
+    slot.pointee.waitingUses += 1
+  }
+
+  /// Reports a use of a parameter, and contributes the gradient if it was the last one to come.
+  ///
+  /// Uses must be reported in the opposite order of the forward pass.
+  ///
+  /// - Parameters:
+  ///   - parameter: a weight, a bias or a scale.
+  ///   - dy: the gradient of the output, [N, out], or nil where no loss depends on it.
+  ///   - term: what is summed over the rows of `dy`.
+  func contributeUse(
+    of parameter: Variable, outputGradient dy: Tensor?, _ term: @autoclosure () -> ParameterUse.Term
+  ) {
+    guard let slot = parameter.slot else { return }
+    precondition(slot.pointee.waitingUses > 0, "a use of a parameter was not counted")
+    slot.pointee.waitingUses -= 1
+    let isLast = slot.pointee.waitingUses == 0
+    let later = slot.pointee.laterUses
+    guard let dy else {
+      if isLast, let later { contribute(to: parameter, uses: later.pointee) }
+      return
+    }
+    let use = ParameterUse(outputGradient: dy, term: term(), next: later)
+    if isLast {
+      contribute(to: parameter, uses: use)
+    } else {
+      slot.pointee.laterUses = arena.store(use)
+    }
+  }
+
+  private func contribute(to parameter: Variable, uses first: ParameterUse) {
+    parameter.slot?.pointee.laterUses = nil
+    contribute(to: parameter) { gradient, accumulate in
+      guard first.next != nil else {
+        let segments = segments(ofRows: first.outputGradient.rows)
+        return sum(first, segments: segments, into: gradient, accumulate: accumulate)
+      }
+      arena.temporarily {
+        let segments = joinedSegments(first)
+        let joined = join(first, segments: segments)
+        sum(joined, segments: segments, into: gradient, accumulate: accumulate)
+      }
+    }
+  }
+
+  private func sum(
+    _ use: ParameterUse, segments: RowSegments, into gradient: Tensor, accumulate: Bool
+  ) {
+    let dy = use.outputGradient
+    switch use.term {
+    case .product(let x):
+      precondition(
+        !accumulate || segments.count == 1,
+        "the gradient of a weight cannot be added to another sum over micro-batches")
+      products.weightGradient(
+        dy, x, segments: segments, into: gradient, accumulate: accumulate, arena: arena,
+        workers: workers)
+    case .scaledRow(let normalized):
+      Normalization.scaleGradient(
+        dy, normalized: normalized, segments: segments, into: gradient, accumulate: accumulate)
+    case .row:
+      Elementwise.sumRows(dy, segments: segments, into: gradient, accumulate: accumulate)
+    }
+  }
+
+  /// The rows of all uses, micro-batch by micro-batch.
+  private func joinedSegments(_ first: ParameterUse) -> RowSegments {
+    let count = segments(ofRows: first.outputGradient.rows).offsets.count
+    let offsets = arena.allocate(Int.self, count: count)
+    offsets.initialize(repeating: 0)
+    first.forEach { use in
+      let segments = segments(ofRows: use.outputGradient.rows)
+      for index in 0..<count { offsets[index] += segments.offsets[index] }
+    }
+    return RowSegments(offsets: UnsafeBufferPointer(offsets))
+  }
+
+  /// One use that has the rows of all: in each micro-batch those of the first use come first.
+  private func join(_ first: ParameterUse, segments joined: RowSegments) -> ParameterUse {
+    let width = factorWidth(first)
+    let dy = arena.tensor(rows: joined.rowCount, columns: first.outputGradient.columns)
+    let factor = arena.tensor(rows: joined.rowCount, columns: width)
+    for segment in 0..<joined.count {
+      var next = joined.rows(segment).lowerBound
+      first.forEach { use in
+        let rows = segments(ofRows: use.outputGradient.rows).rows(segment)
+        let target = next..<next + rows.count
+        dy.rows(target).copy(from: use.outputGradient.rows(rows))
+        if width > 0 { use.copyFactor(rows, into: factor.rows(target)) }
+        next = target.upperBound
+      }
+    }
+    return ParameterUse(
+      outputGradient: dy, term: width == 0 ? .row : first.term(like: factor), next: nil)
+  }
+
+  /// The columns of what the rows of dy are multiplied by; zero if no use multiplies them.
+  private func factorWidth(_ first: ParameterUse) -> Int {
+    var width = 0
+    first.forEach { use in
+      precondition(
+        use.isProduct == first.isProduct, "a parameter is both the matrix and a row of an operation")
+      switch use.term {
+      case .product(let x): width = x.columns
+      case .scaledRow(let normalized): width = normalized.columns
+      case .row: break
+      }
+    }
+    return width
+  }
+}
+
+extension ParameterUse {
+  fileprivate var isProduct: Bool {
+    if case .product = term { return true }
+    return false
+  }
+
+  /// Visits this use and those after it.
+  fileprivate func forEach(_ body: (ParameterUse) -> Void) {
+    body(self)
+    var following = next
+    while let use = following {
+      body(use.pointee)
+      following = use.pointee.next
+    }
+  }
+
+  /// The term over the rows of several uses.
+  fileprivate func term(like factor: Tensor) -> Term {
+    isProduct ? .product(x: factor) : .scaledRow(normalized: factor)
+  }
+
+  /// Copies what rows of dy are multiplied by; a plain row is multiplied by one, which is exact.
+  fileprivate func copyFactor(_ rows: Range<Int>, into target: Tensor) {
+    switch term {
+    case .product(let source), .scaledRow(let source): target.copy(from: source.rows(rows))
+    case .row: target.elements.update(repeating: 1)
+    }
+  }
+}
