@@ -10,6 +10,8 @@ struct ParameterUse: BitwiseCopyable {
     case scaledRow(normalized: Tensor)
     /// A row of dy, [1, width].
     case row
+    /// A row of dy in row `ids[row]` of a table, [V, width].
+    case lookup(ids: UnsafeBufferPointer<Int>)
   }
 
   /// dy, [N, out].
@@ -101,6 +103,9 @@ extension Tape {
         dy, normalized: normalized, segments: segments, into: gradient, accumulate: accumulate)
     case .row:
       Elementwise.sumRows(dy, segments: segments, into: gradient, accumulate: accumulate)
+    case .lookup(let ids):
+      Embedding.backward(
+        dy, ids: ids, segments: segments, into: gradient, accumulate: accumulate, arena: arena)
     }
   }
 
@@ -118,45 +123,38 @@ extension Tape {
 
   /// One use that has the rows of all: in each micro-batch those of the first use come first.
   private func join(_ first: ParameterUse, segments joined: RowSegments) -> ParameterUse {
-    let width = factorWidth(first)
-    let dy = arena.tensor(rows: joined.rowCount, columns: first.outputGradient.columns)
-    let factor = arena.tensor(rows: joined.rowCount, columns: width)
+    let count = joined.rowCount
+    let dy = arena.tensor(rows: count, columns: first.outputGradient.columns)
+    let term = makeTerm(first, count: count)
     for segment in 0..<joined.count {
       var next = joined.rows(segment).lowerBound
       first.forEach { use in
         let rows = segments(ofRows: use.outputGradient.rows).rows(segment)
         let target = next..<next + rows.count
         dy.rows(target).copy(from: use.outputGradient.rows(rows))
-        if width > 0 { use.copyFactor(rows, into: factor.rows(target)) }
+        use.term.copy(rows, into: term, target)
         next = target.upperBound
       }
     }
-    return ParameterUse(
-      outputGradient: dy, term: width == 0 ? .row : first.term(like: factor), next: nil)
+    return ParameterUse(outputGradient: dy, term: term, next: nil)
   }
 
-  /// The columns of what the rows of dy are multiplied by; zero if no use multiplies them.
-  private func factorWidth(_ first: ParameterUse) -> Int {
-    var width = 0
-    first.forEach { use in
-      precondition(
-        use.isProduct == first.isProduct, "a parameter is both the matrix and a row of an operation")
-      switch use.term {
-      case .product(let x): width = x.columns
-      case .scaledRow(let normalized): width = normalized.columns
-      case .row: break
-      }
+  /// A term for the rows of several uses, with memory that is not set yet.
+  private func makeTerm(_ first: ParameterUse, count: Int) -> ParameterUse.Term {
+    var term = first.term
+    // One scale among rows that are only added makes a scale of all.
+    first.forEach { if case .scaledRow = $0.term, case .row = term { term = $0.term } }
+    switch term {
+    case .product(let x): return .product(x: arena.tensor(rows: count, columns: x.columns))
+    case .scaledRow(let normalized):
+      return .scaledRow(normalized: arena.tensor(rows: count, columns: normalized.columns))
+    case .row: return .row
+    case .lookup: return .lookup(ids: UnsafeBufferPointer(arena.allocate(Int.self, count: count)))
     }
-    return width
   }
 }
 
 extension ParameterUse {
-  fileprivate var isProduct: Bool {
-    if case .product = term { return true }
-    return false
-  }
-
   /// Visits this use and those after it.
   fileprivate func forEach(_ body: (ParameterUse) -> Void) {
     body(self)
@@ -166,17 +164,23 @@ extension ParameterUse {
       following = use.pointee.next
     }
   }
+}
 
-  /// The term over the rows of several uses.
-  fileprivate func term(like factor: Tensor) -> Term {
-    isProduct ? .product(x: factor) : .scaledRow(normalized: factor)
-  }
-
-  /// Copies what rows of dy are multiplied by; a plain row is multiplied by one, which is exact.
-  fileprivate func copyFactor(_ rows: Range<Int>, into target: Tensor) {
-    switch term {
-    case .product(let source), .scaledRow(let source): target.copy(from: source.rows(rows))
-    case .row: target.elements.update(repeating: 1)
+extension ParameterUse.Term {
+  /// Copies what some rows of dy are combined with to other rows of a joined term.
+  fileprivate func copy(_ rows: Range<Int>, into joined: Self, _ target: Range<Int>) {
+    switch (self, joined) {
+    case (.product(let source), .product(let copy)),
+      (.scaledRow(let source), .scaledRow(let copy)):
+      copy.rows(target).copy(from: source.rows(rows))
+    case (.row, .scaledRow(let copy)):
+      // Multiplied by one, a row keeps its bits.
+      copy.rows(target).fill(1)
+    case (.row, .row): break
+    case (.lookup(let source), .lookup(let copy)):
+      let memory = UnsafeMutableBufferPointer(mutating: copy)
+      for (from, to) in zip(rows, target) { memory.initializeElement(at: to, to: source[from]) }
+    default: preconditionFailure("a parameter has uses whose gradients cannot be joined")
     }
   }
 }

@@ -27,6 +27,43 @@ struct OperationTests {
     GradientCheck([x]) { $0.randomLoss($0.gelu($1[0])) }.expectRight("GELU")
   }
 
+  @Test("ReLU away from its corner")
+  func relu() {
+    // The steps of the check must not cross zero.
+    let values = make.values(45).map { $0 < 0 ? $0 - 0.1 : $0 + 0.1 }
+    GradientCheck([make.tensor(values, rows: 5, columns: 9)]) { $0.randomLoss($0.relu($1[0])) }
+      .expectRight("ReLU")
+  }
+
+  @Test("softmax of rows", arguments: [1, 3, 9])
+  func softmax(width: Int) {
+    GradientCheck([make.random(rows: 4, columns: width)]) { $0.randomLoss($0.softmax($1[0])) }
+      .expectRight("softmax")
+  }
+
+  @Test("product of two variables, and of one with itself")
+  func product() {
+    let tensors = (0..<2).map { _ in make.random(rows: 4, columns: 9) }
+    GradientCheck(tensors) { $0.randomLoss($0.multiply($1[0], $1[1])) }.expectRight("product")
+    GradientCheck([tensors[0]]) { $0.randomLoss($0.multiply($1[0], $1[0])) }.expectRight("square")
+  }
+
+  @Test("linear without a bias")
+  func linearWithoutBias() {
+    let tensors = [make.random(rows: 5, columns: 9), make.random(rows: 3, columns: 9)]
+    GradientCheck(tensors) { $0.randomLoss($0.linear($1[0], weight: $1[1], bias: nil)) }
+      .expectRight("linear without a bias")
+  }
+
+  @Test("lookup in a table")
+  func lookup() {
+    let ids = make.integers([3, 0, 3, 3, 1])
+    GradientCheck([make.random(rows: 5, columns: 9)]) { tape, v in
+      tape.divide(into: make.segments([2, 0, 3]))
+      return tape.randomLoss(tape.lookup(ids, in: v[0]))
+    }.expectRight("lookup")
+  }
+
   @Test("activations at zero and far out")
   func activationCorners() {
     let corners: [Float] = [0, -0.0, 0.625, -0.625, 1, -1, 4, -4, 30, -30, 1e4, -1e4]

@@ -37,6 +37,17 @@ struct ParameterUseTests {
       let once = tape.layerNorm(x, gamma: p[0], beta: p[0], epsilon: 0.1)
       return tape.linear(tape.tanh(once), weight: p[1], bias: p[0])
     },
+    Case(testDescription: "table", shapes: [[5, 4]]) { tape, x, p, _ in
+      func ids(_ factor: Float) -> UnsafeBufferPointer<Int> {
+        let ids = tape.arena.allocate(Int.self, count: x.value.rows)
+        for row in ids.indices {
+          ids.initializeElement(at: row, to: Int(abs(factor * x.value.row(row)[0])) % 4)
+        }
+        return UnsafeBufferPointer(ids)
+      }
+      let product = tape.multiply(tape.lookup(ids(10), in: p[0]), tape.lookup(ids(70), in: p[0]))
+      return tape.multiply(product, x)
+    },
     Case(testDescription: "LSTM", shapes: [[8, 4], [8, 2], [1, 8], [1, 8]]) { tape, x, p, groups in
       let weights = LSTMWeights(
         input: p[0], recurrent: p[1], inputBias: p[2], recurrentBias: p[3])
@@ -98,7 +109,10 @@ struct ParameterUseTests {
   func areRight(of tested: Case) {
     let parameters = tested.shapes.map { make.random(rows: $0[0], columns: $0[1]) }
     let x = make.random(rows: 9, columns: 4)
-    GradientCheck([x] + parameters) { tape, v in
+    // The rows stay as they are: one case derives numbers of a table from them.
+    GradientCheck(
+      [x] + parameters, isDifferentiated: [false] + parameters.map { _ in true }
+    ) { tape, v in
       tape.divide(into: make.segments([2, 0, 3, 4]))
       return tape.randomLoss(tested.loss(tape, v[0], Array(v[1...]), make.groups([2, 3, 4])))
     }.expectRight(tested.testDescription)

@@ -49,6 +49,17 @@ struct ElementwiseKernel: Sendable, CustomTestStringConvertible {
     } naive: {
       $0[1] * (1 - $0[1]) * $0[0]
     },
+    ElementwiseKernel("reluForward", inputs: 1, accumulates: false) { x, y, _, workers in
+      Activation.reluForward(x[0], into: y, workers: workers)
+    } naive: {
+      max($0[0], 0)
+    },
+    ElementwiseKernel("reluBackward", inputs: 2) { x, y, accumulate, workers in
+      Activation.reluBackward(
+        x[0], output: x[1], into: y, accumulate: accumulate, workers: workers)
+    } naive: {
+      $0[1] > 0 ? $0[0] : 0
+    },
     ElementwiseKernel("geluForward", inputs: 2, accumulates: false) { x, y, _, workers in
       Activation.geluForward(x[0], into: y, derivative: x[1], workers: workers)
     } naive: {
@@ -142,6 +153,19 @@ struct ElementwiseKernelTests {
     let single = run(1)
     expectSameBits(run(2), single, "\(kernel.testDescription) with 2 workers")
     expectSameBits(run(3), single, "\(kernel.testDescription) with 3 workers")
+  }
+
+  @Test("ReLU of zero is zero without a gradient, and keeps what is not a number")
+  func reluCorners() {
+    let x = make.row([-0.0, 0, .nan, -.infinity, .infinity])
+    let y = make.copy(x)
+    Activation.reluForward(x, into: y, workers: .single)
+    #expect(Array(y.values[..<2]) == [0, 0] && y.values[2].isNaN)
+    #expect(Array(y.values[3...]) == [0, .infinity])
+    let dx = make.copy(x)
+    Activation.reluBackward(
+      make.row([1, 2, 3, 4, 5]), output: y, into: dx, accumulate: false, workers: .single)
+    #expect(dx.values == [0, 0, 3, 0, 5])
   }
 
   @Test("activations may overwrite their input")

@@ -17,6 +17,33 @@ extension Tape {
     return y
   }
 
+  /// `y = max(x, 0)`, element by element.
+  package func relu(_ x: Variable) -> Variable {
+    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    Activation.reluForward(x.value, into: y.value, workers: workers)
+    record(ReLUOperation(x: x, y: y))
+    return y
+  }
+
+  /// The softmax of every row, for rows of a few elements.
+  ///
+  /// - Parameter x: [N, K].
+  /// - Returns: [N, K].
+  package func softmax(_ x: Variable) -> Variable {
+    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    Classification.softmaxForward(x.value, into: y.value)
+    record(SoftmaxOperation(x: x, y: y))
+    return y
+  }
+
+  /// `y = a b`, element by element.
+  package func multiply(_ a: Variable, _ b: Variable) -> Variable {
+    let y = makeVariable(rows: a.value.rows, columns: a.value.columns)
+    Elementwise.multiply(a.value, b.value, into: y.value, accumulate: false, workers: workers)
+    record(ProductOperation(a: a, b: b, y: y))
+    return y
+  }
+
   /// The exact Gaussian error linear unit, `y = x (1 + erf(x / sqrt 2)) / 2`.
   package func gelu(_ x: Variable) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
@@ -63,6 +90,52 @@ private struct GELUOperation: Operation {
     tape.contribute(to: x) { dx, accumulate in
       Activation.geluBackward(
         dy, derivative: derivative, into: dx, accumulate: accumulate, workers: tape.workers)
+    }
+  }
+}
+
+private struct ReLUOperation: Operation {
+  let x: Variable
+  let y: Variable
+
+  func backward(on tape: Tape) {
+    guard let dy = y.gradient else { return }
+    tape.contribute(to: x) { dx, accumulate in
+      Activation.reluBackward(
+        dy, output: y.value, into: dx, accumulate: accumulate, workers: tape.workers)
+    }
+  }
+}
+
+private struct SoftmaxOperation: Operation {
+  let x: Variable
+  let y: Variable
+
+  func backward(on tape: Tape) {
+    guard let dy = y.gradient else { return }
+    tape.contribute(to: x) { dx, accumulate in
+      Classification.softmaxBackward(dy, output: y.value, into: dx, accumulate: accumulate)
+    }
+  }
+}
+
+private struct ProductOperation: Operation {
+  let a: Variable
+  let b: Variable
+  let y: Variable
+
+  func backward(on tape: Tape) {
+    guard let dy = y.gradient else { return }
+    contribute(to: a, dy, times: b.value, on: tape)
+    contribute(to: b, dy, times: a.value, on: tape)
+  }
+
+  private func contribute(
+    to input: Variable, _ dy: Tensor, times other: Tensor, on tape: Tape
+  ) {
+    tape.contribute(to: input) { gradient, accumulate in
+      Elementwise.multiply(
+        dy, other, into: gradient, accumulate: accumulate, workers: tape.workers)
     }
   }
 }

@@ -1,20 +1,24 @@
 import TensorCore
 
 extension Tape {
-  /// `y = x W^T + b`.
+  /// `y = x W^T + b`, or `y = x W^T`.
   ///
   /// - Parameters:
   ///   - x: [N, in].
   ///   - weight: W, [out, in].
-  ///   - bias: b, [1, out].
+  ///   - bias: b, [1, out], or nil.
   /// - Returns: y, [N, out].
-  package func linear(_ x: Variable, weight: Variable, bias: Variable) -> Variable {
+  package func linear(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
     let y = makeVariable(rows: x.value.rows, columns: weight.value.rows)
-    Elementwise.broadcastRow(bias.value, into: y.value)
+    if let bias {
+      Elementwise.broadcastRow(bias.value, into: y.value)
+    } else {
+      y.value.fill(0)
+    }
     products.addForward(
       x.value, weight: weight.value, into: y.value, arena: arena, workers: workers)
     countUse(of: weight)
-    countUse(of: bias)
+    if let bias { countUse(of: bias) }
     record(LinearOperation(x: x, weight: weight, bias: bias, y: y))
     return y
   }
@@ -41,11 +45,11 @@ extension Tape {
 private struct LinearOperation: Operation {
   let x: Variable
   let weight: Variable
-  let bias: Variable
+  let bias: Variable?
   let y: Variable
 
   func backward(on tape: Tape) {
-    tape.contributeBias(bias, outputGradient: y.gradient)
+    if let bias { tape.contributeBias(bias, outputGradient: y.gradient) }
     tape.contributeWeight(weight, outputGradient: y.gradient, input: x.value)
     guard let dy = y.gradient else { return }
     tape.contributeInput(x, outputGradient: dy, weight: weight.value)

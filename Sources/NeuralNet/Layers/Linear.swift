@@ -1,28 +1,34 @@
 import Autograd
 import TensorCore
 
-/// An affine map of every row, `y = x W^T + b`.
+/// An affine map of every row, `y = x W^T + b`, or a linear one without b.
 ///
 /// Parameters `<name>.weight` [outputs, inputs], uniform on ±1/sqrt(inputs), and `<name>.bias`
 /// [outputs], zero.
 package struct Linear: BitwiseCopyable, Sendable {
   let weight: ParameterID
-  let bias: ParameterID
+  let bias: ParameterID?
 
   /// Declares the parameters.
-  package init(_ name: String, inputs: Int, outputs: Int, in layout: inout ParameterLayout) {
+  package init(
+    _ name: String, inputs: Int, outputs: Int, hasBias: Bool = true,
+    in layout: inout ParameterLayout
+  ) {
     let bound = 1 / Float(inputs).squareRoot()
     weight = layout.declare(
       "\(name).weight", shape: [outputs, inputs], initializer: .uniform(bound: bound),
       isDecayed: true)
-    bias = layout.declare(
-      "\(name).bias", shape: [outputs], initializer: .constant(0), isDecayed: false)
+    bias =
+      hasBias
+      ? layout.declare(
+        "\(name).bias", shape: [outputs], initializer: .constant(0), isDecayed: false)
+      : nil
   }
 
   /// - Parameter x: [N, inputs].
   /// - Returns: [N, outputs].
   package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
-    pass.tape.linear(x, weight: pass.parameters[weight], bias: pass.parameters[bias])
+    pass.tape.linear(x, weight: pass.parameters[weight], bias: bias.map { pass.parameters[$0] })
   }
 
   /// The map as it makes the keys of an attention.
@@ -34,7 +40,8 @@ package struct Linear: BitwiseCopyable, Sendable {
   /// - Returns: [N, outputs].
   package func keys(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.linear(
-      x, weight: pass.parameters[weight], bias: .constant(pass.parameters[bias].value))
+      x, weight: pass.parameters[weight],
+      bias: bias.map { .constant(pass.parameters[$0].value) })
   }
 
   /// The same map of several tensors, as it makes the keys of an attention; see ``keys(_:_:)``.

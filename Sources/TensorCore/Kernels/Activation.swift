@@ -34,6 +34,20 @@ package enum Activation {
     }
   }
 
+  /// `y = max(x, 0)`; `x` and `y` may be the same memory. What is not a number stays so.
+  package static func reluForward(_ x: Tensor, into y: Tensor, workers: Workers) {
+    map(x, into: y, workers) { $0.replacing(with: 0, where: $0 .<= 0) }
+  }
+
+  /// `dx = dy` where `y > 0`, else 0, with `y = max(x, 0)`.
+  package static func reluBackward(
+    _ dy: Tensor, output y: Tensor, into dx: Tensor, accumulate: Bool, workers: Workers
+  ) {
+    combine(dy, y, into: dx, accumulate: accumulate, workers) { dy, y in
+      dy.replacing(with: 0, where: y .<= 0)
+    }
+  }
+
   /// The exact Gaussian error linear unit and its derivative in one pass.
   ///
   /// ```

@@ -48,6 +48,37 @@ package struct RowSegments: BitwiseCopyable {
     }
   }
 
+  /// The sum over segments in the binary tree over their numbers, where some have no leaf.
+  ///
+  /// - Parameter leaf: the sum over the rows of one segment, or nil where it has none. Segments are
+  ///   asked in ascending order.
+  @inline(__always)
+  func sparseTreeSum(_ leaf: (Range<Int>) -> SIMD8<Float>?) -> SIMD8<Float> {
+    func sum(_ left: SIMD8<Float>?, _ right: SIMD8<Float>?) -> SIMD8<Float>? {
+      guard let left else { return right }
+      guard let right else { return left }
+      return left + right
+    }
+    return withUnsafeTemporaryAllocation(of: SIMD8<Float>?.self, capacity: treeDepth) { waiting in
+      var height = 0
+      for segment in 0..<count {
+        var total = leaf(rows(segment))
+        // A sum of equal height waits for each trailing one of the number.
+        var number = segment
+        while number & 1 == 1 {
+          height -= 1
+          total = sum(waiting[height], total)
+          number >>= 1
+        }
+        waiting.initializeElement(at: height, to: total)
+        height += 1
+      }
+      var total: SIMD8<Float>?
+      for left in (0..<height).reversed() { total = sum(waiting[left], total) }
+      return total ?? SIMD8(repeating: 0)
+    }
+  }
+
   /// How many partial sums wait at the most while leaves come in one after another.
   var treeDepth: Int {
     var depth = 1
