@@ -8,6 +8,25 @@ package enum Initializer: Sendable, Equatable {
   case uniform(bound: Float)
 }
 
+/// Parameters that are trained alike, such as an encoder that was trained before.
+package struct ParameterGroup: Sendable, Equatable {
+  /// The group of parameters that are declared outside of any other.
+  package static let model = ParameterGroup("model")
+
+  /// The name in settings.
+  package let name: String
+  /// Whether the parameters are trained; if not, no gradient is computed for them.
+  package let isTrainable: Bool
+
+  /// - Parameters:
+  ///   - name: the name in settings.
+  ///   - isTrainable: whether the parameters are trained.
+  package init(_ name: String, isTrainable: Bool = true) {
+    self.name = name
+    self.isTrainable = isTrainable
+  }
+}
+
 /// A named parameter and its place in the flat buffers.
 package struct ParameterDescription: Sendable, Equatable {
   /// The name in weights files, checkpoints and exports.
@@ -20,6 +39,8 @@ package struct ParameterDescription: Sendable, Equatable {
   package let initializer: Initializer
   /// Whether weight decay applies: to matrices, not to biases and LayerNorm parameters.
   package let isDecayed: Bool
+  /// The group that the parameter is trained with.
+  package let group: ParameterGroup
 
   /// The number of elements.
   package var count: Int { shape.reduce(1, *) }
@@ -51,9 +72,25 @@ package struct ParameterLayout: Sendable {
   package private(set) var parameters: [ParameterDescription] = []
   /// The length of the flat buffers.
   package private(set) var count = 0
+  private var group = ParameterGroup.model
 
   /// An empty list.
   package init() {}
+
+  /// Puts all parameters that `declare` declares into a group.
+  ///
+  /// - Precondition: no group of the same name differs in whether it is trained.
+  package mutating func declare<Result>(
+    in group: ParameterGroup, _ declare: (inout ParameterLayout) throws -> Result
+  ) rethrows -> Result {
+    precondition(
+      !parameters.contains { $0.group.name == group.name && $0.group != group },
+      "group \(group.name) is both trained and not trained")
+    let outer = self.group
+    self.group = group
+    defer { self.group = outer }
+    return try declare(&self)
+  }
 
   /// Declares one parameter.
   ///
@@ -64,7 +101,8 @@ package struct ParameterLayout: Sendable {
     precondition((1...2).contains(shape.count) && shape.allSatisfy { $0 > 0 }, "shape \(shape)")
     precondition(!parameters.contains { $0.name == name }, "parameter \(name) is declared twice")
     let parameter = ParameterDescription(
-      name: name, shape: shape, offset: count, initializer: initializer, isDecayed: isDecayed)
+      name: name, shape: shape, offset: count, initializer: initializer, isDecayed: isDecayed,
+      group: group)
     parameters.append(parameter)
     count = parameter.offset + paddedCount(of: parameter)
     return ParameterID(index: parameters.count - 1)

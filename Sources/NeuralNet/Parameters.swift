@@ -65,9 +65,11 @@ package final class Parameters {
     }
   }
 
-  /// A parameter as a variable of the computation.
+  /// A parameter as a variable of the computation; a constant if it is not trained.
   package subscript(id: ParameterID) -> Variable {
-    Variable(tensor(of: layout.parameters[id.index]), slot: slots + id.index)
+    let parameter = layout.parameters[id.index]
+    return Variable(
+      tensor(of: parameter), slot: parameter.group.isTrainable ? slots + id.index : nil)
   }
 
   /// The values of one parameter.

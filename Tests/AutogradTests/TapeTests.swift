@@ -35,6 +35,10 @@ struct TapeTests {
       ("tanh", { $0.tanh($1[0]) }),
       ("sigmoid", { $0.sigmoid($1[0]) }),
       ("GELU", { $0.gelu($1[0]) }),
+      ("ReLU", { $0.relu($0.multiply($1[0], $1[0])) }),
+      ("softmax", { $0.softmax($1[0]) }),
+      ("product", { $0.multiply($1[0], $1[0]) }),
+      ("lookup", { $0.lookup(self.make.integers([2, 0, 2]), in: $1[0]) }),
       ("layer norm", { $0.layerNorm($1[0], gamma: $1[1], beta: $1[1], epsilon: 0.1) }),
       ("scale rows", { $0.scaleRows($1[0], by: column) }),
       (

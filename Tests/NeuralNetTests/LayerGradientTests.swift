@@ -94,6 +94,16 @@ struct LayerGradientTests {
     }.expectRight("Linear")
   }
 
+  @Test("Linear without a bias declares a weight alone")
+  func linearWithoutBias() {
+    let gradient = LayerGradient(make, lengths: [5], inputs: 9) { layout in
+      let layer = Linear("layer", inputs: 9, outputs: 3, hasBias: false, in: &layout)
+      return { x, pass in pass.tape.mean(pass.tape.list([layer(x, pass), layer.keys(x, pass)])) }
+    }
+    gradient.expectRight("Linear without a bias")
+    #expect(Array(gradient.parameterGradients().keys) == ["layer.weight"])
+  }
+
   @Test("Linear that makes keys: no softmax over them knows their bias, so its gradient is zero")
   func keys() {
     let gradient = LayerGradient(make, lengths: [3, 1, 4], inputs: 6) { layout in

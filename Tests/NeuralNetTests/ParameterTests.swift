@@ -117,6 +117,57 @@ struct ParameterTests {
     }
   }
 
+  @Test("parameters know their group")
+  func groups() async {
+    var layout = ParameterLayout()
+    _ = Linear("head", inputs: 2, outputs: 2, in: &layout)
+    let encoder = ParameterGroup("encoder", isTrainable: false)
+    layout.declare(in: encoder) { layout in
+      _ = LayerNorm("norm", width: 2, in: &layout)
+      layout.declare(in: ParameterGroup("adapter")) {
+        _ = Linear("adapter", inputs: 2, outputs: 2, hasBias: false, in: &$0)
+      }
+      _ = LayerNorm("last", width: 2, in: &layout)
+    }
+    _ = LayerNorm("tail", width: 2, in: &layout)
+    #expect(
+      layout.parameters.map(\.group.name) == [
+        "model", "model", "encoder", "encoder", "adapter", "encoder", "encoder", "model", "model",
+      ])
+    #expect(layout.parameters.allSatisfy { $0.group.isTrainable == ($0.group.name != "encoder") })
+    await #expect(processExitsWith: .failure) {
+      var layout = ParameterLayout()
+      layout.declare(in: ParameterGroup("a")) { _ = LayerNorm("norm", width: 2, in: &$0) }
+      layout.declare(in: ParameterGroup("a", isTrainable: false)) { _ in }
+    }
+  }
+
+  @Test("parameters that are not trained get gradients of zero and pass gradients on")
+  func frozenGroup() {
+    var layout = ParameterLayout()
+    let first = Linear("first", inputs: 2, outputs: 3, in: &layout)
+    let frozen = layout.declare(in: ParameterGroup("frozen", isTrainable: false)) {
+      (Linear("frozen", inputs: 3, outputs: 3, in: &$0), LayerNorm("norm", width: 3, in: &$0))
+    }
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 1)
+    let gradients = FloatBuffer(count: layout.count)
+    gradients.elements.update(repeating: 7)
+    let tape = Tape(arena: StepArena())
+    tape.reset(recording: true)
+    parameters.beginGradients(in: gradients.pointer)
+    let pass = Pass(
+      tape: tape, parameters: parameters, dialogues: make.groups([1]), randomness: nil)
+    let y = frozen.1(frozen.0(first(.constant(make.row([2, -3])), pass), pass), pass)
+    _ = tape.projection(y, onto: make.row([1, 10, 100]))
+    tape.backward()
+    parameters.finishGradients()
+    for parameter in layout.parameters {
+      let isZero = gradients.elements[parameter.range].allSatisfy { $0 == 0 }
+      #expect(isZero == !parameter.group.isTrainable, "\(parameter.name)")
+    }
+  }
+
   @Test("elements between parameters stay zero")
   func padding() {
     let layout = layout()
