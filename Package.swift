@@ -111,7 +111,7 @@ let package = Package(
     tests(of: "DialogueData", using: ["Files", "TensorCore"]),
     tests(
       of: "DFERCModel",
-      using: ["AllocationCounter", "Autograd", "Files", "NeuralNet", "Optimizing", "TensorCore"],
+      using: ["AllocationCounter", "Autograd", "NeuralNet", "Optimizing", "TensorCore"],
       exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
     tests(of: "DataParallel", using: ["MPIKit"]),

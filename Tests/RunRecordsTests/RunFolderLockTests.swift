@@ -37,7 +37,7 @@ struct RunFolderLockTests {
   func liveFolder() throws {
     try withTemporaryFolder { folder in
       let lock = try RunLock(folder: folder.path, timing: Self.timing)
-      let error = #expect(throws: TrainingError.self) {
+      let error = #expect(throws: RunFolderError.self) {
         try RunLock(folder: folder.path, timing: Self.timing)
       }
       #expect(try ExitStatus(#require(error)) == .storage)
@@ -55,7 +55,7 @@ struct RunFolderLockTests {
   func foreignLock() throws {
     try withTemporaryFolder { folder in
       try write(owner(host: "elsewhere", age: 30), to: folder)
-      let error = #expect(throws: TrainingError.self) {
+      let error = #expect(throws: RunFolderError.self) {
         try RunLock(folder: folder.path, timing: Self.timing)
       }
       #expect(error?.cure.contains("60 s after its last heartbeat") == true)
@@ -76,7 +76,7 @@ struct RunFolderLockTests {
   func suspendedProcess() throws {
     try withTemporaryFolder { folder in
       try write(owner(age: 10_000), to: folder)
-      let error = #expect(throws: TrainingError.self) {
+      let error = #expect(throws: RunFolderError.self) {
         try RunLock(folder: folder.path, timing: Self.timing)
       }
       #expect(error?.cure == "Choose another --output, or stop that job.")
@@ -90,7 +90,7 @@ struct RunFolderLockTests {
       let lock = try RunLock(folder: folder.path, timing: slow)
       try lock.confirm()
       try write(owner(host: "elsewhere"), to: folder)
-      #expect(throws: TrainingError.self) { try lock.confirm() }
+      #expect(throws: RunFolderError.self) { try lock.confirm() }
     }
   }
 
@@ -132,7 +132,7 @@ struct RunFolderLockTests {
       let started = try #require(UInt64(fields()[20]))
       try write(
         LockOwner(host: owner().host, pid: pid, started: started, heartbeat: Date()), to: folder)
-      #expect(throws: TrainingError.self) {
+      #expect(throws: RunFolderError.self) {
         try RunLock(folder: folder.path, timing: Self.timing)
       }
       while fields()[1] != "Z" { usleep(10_000) }
@@ -195,7 +195,7 @@ struct RunFolderLockTests {
   func earlyEndOfAnother() throws {
     try withTemporaryFolder { folder in
       let lock = try RunLock(folder: folder.path, timing: Self.timing)
-      #expect(throws: TrainingError.self) {
+      #expect(throws: RunFolderError.self) {
         try RunFolder(path: folder.path, timing: Self.timing)
       }
       #expect(FileSystem.exists(folder.path("run.lock")))

@@ -116,10 +116,18 @@ private final class Peeking: Collective {
     [[heartbeat.status.call?.rawValue ?? 0]]
   }
 
-  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try base.allReduceSum(buffer) }
-  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try base.allReduceSum(buffer) }
-  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws { try base.allReduceSum(buffer) }
-  func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) throws { try base.allReduceMax(buffer) }
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+    try base.allReduceSum(buffer)
+  }
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Double>) throws {
+    try base.allReduceSum(buffer)
+  }
+  func allReduceSum(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+    try base.allReduceSum(buffer)
+  }
+  func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) throws {
+    try base.allReduceMax(buffer)
+  }
   func barrier() throws { try base.barrier() }
   func allReduceSum(_ buffer: SharedBuffer) throws { try base.allReduceSum(buffer) }
   func reduceScatter(_ buffer: SharedBuffer) throws { try base.reduceScatter(buffer) }

@@ -109,6 +109,16 @@ struct TrainingRig {
     var log = ""
   }
 
+  /// The team of a rank that is alone and says nothing.
+  static func soloTeam() -> RankTeam {
+    let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
+    let world = ParallelWorld(SoloCollective(), share, [], nil, nil)
+    return RankTeam(
+      world: world, agreement: Agreement(world.collective),
+      log: RunLog(rank: 0, terminal: Terminal(isInteractive: false) { _ in }),
+      tracker: PhaseTracker(world, faults: []), isStopRequested: { false })
+  }
+
   private static func team(
     _ collective: LoopbackCollective, _ polls: Polls, _ lines: Lines, _ faults: [Fault]
   ) -> RankTeam {

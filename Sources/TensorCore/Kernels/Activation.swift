@@ -34,7 +34,9 @@ package enum Activation {
     }
   }
 
-  /// `y = max(x, 0)`; `x` and `y` may be the same memory. What is not a number stays so.
+  /// `y = max(x, 0)`, with NaN for NaN.
+  ///
+  /// `x` and `y` may be the same memory.
   package static func reluForward(_ x: Tensor, into y: Tensor, workers: Workers) {
     map(x, into: y, workers) { $0.replacing(with: 0, where: $0 .<= 0) }
   }

@@ -69,7 +69,7 @@ extension AdamW {
     options.weightDecay = configuration.optimizer.weightDecay
     options.betas = (configuration.optimizer.betas[0], configuration.optimizer.betas[1])
     options.epsilon = configuration.optimizer.epsilon
-    let segments = layout.parameters.map {
+    let segments = layout.parameters.filter(\.group.isTrainable).map {
       Segment(
         range: $0.range, isDecayed: $0.isDecayed,
         learningRate: configuration.optimizer.learningRate)
