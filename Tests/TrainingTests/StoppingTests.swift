@@ -86,7 +86,12 @@ struct StoppingTests {
       let folder = rig.folder.path("run/checkpoints")
       @Sendable func breakStorage() {
         try? FileSystem.rename(folder, to: folder + ".away")
-        try? FileSystem.write("", to: folder)
+        // A save that is under way makes the folder again.
+        for _ in 0..<100 {
+          try? FileSystem.removeTree(folder)
+          try? FileSystem.write("", to: folder)
+          if !FileSystem.isDirectory(folder) { return }
+        }
       }
       @Sendable func mendStorage() {
         try? FileSystem.remove(folder)
