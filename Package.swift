@@ -65,7 +65,7 @@ let package = Package(
     room("DataParallel", ["Files", "MPIKit", "TensorCore"]),
     room("StallDetection", ["DataParallel", "Files", "MPIKit"]),
     room("Checkpointing", ["CZstd", "Files", "TensorCore", crypto]),
-    room("Configuration", ["DFERCModel", "Files", "TensorCore", "Yams"]),
+    room("Configuration", ["DFERCModel", "Files", "NeuralNet", "TensorCore", "Yams"]),
     room("RunRecords", ["Configuration", "Files", logging]),
     room(
       "JobControl",
@@ -76,7 +76,7 @@ let package = Package(
     room(
       "Training",
       [
-        "Autograd", "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData",
+        "Autograd", "Checkpointing", "Configuration", "DataParallel", "DialogueData",
         "Files", "JobControl", "NeuralNet", "Optimizing", "RunRecords", "StallDetection",
         "TensorCore",
         logging,
@@ -84,14 +84,14 @@ let package = Package(
     room(
       "Doctor",
       [
-        "Configuration", "DFERCModel", "DataParallel", "DialogueData", "Files", "JobControl",
-        "MPIKit", "TensorCore", "Training",
+        "Configuration", "DataParallel", "DialogueData", "Files", "JobControl", "MPIKit",
+        "NeuralNet", "TensorCore", "Training",
       ]),
     .executableTarget(
       name: "dferc-dist",
       dependencies: [
-        "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData",
-        "Doctor", "Files", "JobControl", "NeuralNet", "RunRecords",
+        "Checkpointing", "Configuration", "DataParallel", "DialogueData", "Doctor",
+        "Files", "JobControl", "NeuralNet", "RunRecords",
         "StallDetection",
         "TensorCore", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -109,10 +109,7 @@ let package = Package(
     tests(of: "NeuralNet", using: ["Autograd", "Files", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "Optimizing", using: ["Files", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "DialogueData", using: ["Files", "TensorCore"]),
-    tests(
-      of: "DFERCModel",
-      using: ["AllocationCounter", "Autograd", "NeuralNet", "Optimizing", "TensorCore"],
-      exclude: ["Fixtures"]),
+    tests(of: "DFERCModel", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
     tests(of: "DataParallel", using: ["MPIKit"]),
     tests(of: "StallDetection", using: ["DataParallel", "JobControl", "MPIKit"]),
@@ -130,9 +127,9 @@ let package = Package(
     tests(
       of: "Training",
       using: [
-        "Checkpointing", "Configuration", "DFERCModel", "DataParallel", "DialogueData", "Files",
-        "JobControl", "NeuralNet", "Optimizing", "RunRecords", "TensorCore",
-        logging,
+        "AllocationCounter", "Checkpointing", "Configuration", "DFERCModel", "DataParallel",
+        "DialogueData", "Files", "JobControl", "NeuralNet", "Optimizing", "RunRecords",
+        "TensorCore", logging,
       ]),
     tests(of: "Doctor", using: ["Files", "JobControl"]),
     .testTarget(

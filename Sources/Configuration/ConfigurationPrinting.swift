@@ -22,7 +22,7 @@ extension RunConfiguration {
   ) -> String {
     var lines: [(text: String, comment: String?)] = []
     var section: Substring = ""
-    for key in keys {
+    for key in configuration.keys {
       let parts = key.name.split(separator: ".", maxSplits: 1)
       if parts[0] != section {
         section = parts[0]

@@ -52,21 +52,32 @@ package enum ConfigurationReader {
   }
 
   /// Stores assignments one after another; the last one for a key wins.
+  ///
+  /// The name of the model comes first wherever it stands, for it decides which keys there are.
   package static func apply(
     _ assignments: [ConfigurationAssignment], to configuration: inout RunConfiguration
   ) throws(ConfigurationError) {
-    for assignment in assignments {
-      let place = assignment.origin.description
-      guard let key = RunConfiguration.keys.first(where: { $0.name == assignment.key }) else {
-        throw unknownKey(assignment.key, place: place)
-      }
-      do {
-        try key.read(assignment.node, &configuration)
-      } catch {
-        throw ConfigurationError(
-          place: place, key: key.name, reason: error.reason.excerpt(limit: 300),
-          cure: error.cure.excerpt(limit: 300))
-      }
+    func isName(_ assignment: ConfigurationAssignment) -> Bool {
+      assignment.key == ChosenModel.nameKey.name
+    }
+    for assignment in assignments.filter(isName) + assignments.filter({ !isName($0) }) {
+      try apply(assignment, to: &configuration)
+    }
+  }
+
+  private static func apply(
+    _ assignment: ConfigurationAssignment, to configuration: inout RunConfiguration
+  ) throws(ConfigurationError) {
+    let place = assignment.origin.description
+    guard let key = configuration.keys.first(where: { $0.name == assignment.key }) else {
+      throw unknownKey(assignment.key, of: configuration, place: place)
+    }
+    do {
+      try key.read(assignment.node, &configuration)
+    } catch {
+      throw ConfigurationError(
+        place: place, key: key.name, reason: error.reason.excerpt(limit: 300),
+        cure: error.cure.excerpt(limit: 300))
     }
   }
 
@@ -75,7 +86,9 @@ package enum ConfigurationReader {
   ) throws(ConfigurationError) -> [ConfigurationAssignment] {
     let section = name.string ?? name.excerpt
     let place = origin(of: name, in: path).description
-    guard sectionNames.contains(section) else { throw unknownKey(section, place: place) }
+    guard sectionNames.contains(section) else {
+      throw unknownKey(section, of: RunConfiguration(), place: place)
+    }
     if body.isNull { return [] }
     guard case .mapping(let entries) = body else {
       throw ConfigurationError(
@@ -133,20 +146,26 @@ package enum ConfigurationReader {
 extension ConfigurationReader {
   private static var sectionNames: [String] {
     var names: [String] = []
-    for key in RunConfiguration.keys {
+    for key in RunConfiguration.keysOfAllModels.flatMap(\.keys) {
       let section = String(key.name.prefix { $0 != "." })
-      if names.last != section { names.append(section) }
+      if !names.contains(section) { names.append(section) }
     }
     return names
   }
 
   private static func keysOfSection(_ section: String) -> String {
-    let names = RunConfiguration.keys.map(\.name).filter { $0.hasPrefix("\(section).") }
+    var names: [String] = []
+    for key in RunConfiguration.keysOfAllModels.flatMap(\.keys)
+    where key.name.hasPrefix("\(section).") && !names.contains(key.name) {
+      names.append(key.name)
+    }
     return "Its keys are \(names.joined(separator: ", "))."
   }
 
-  private static func unknownKey(_ name: String, place: String) -> ConfigurationError {
-    let known = RunConfiguration.keys.map(\.name)
+  private static func unknownKey(
+    _ name: String, of configuration: RunConfiguration, place: String
+  ) -> ConfigurationError {
+    let known = configuration.keys.map(\.name)
     if sectionNames.contains(name) {
       return ConfigurationError(
         place: place, key: name, reason: "this is a section, not a key",
@@ -156,6 +175,14 @@ extension ConfigurationReader {
       return ConfigurationError(
         place: place, key: name, reason: "dotted names belong to --set",
         cure: "In a file, write the section and its key indented below it.")
+    }
+    if let other = RunConfiguration.keysOfAllModels.first(where: { model in
+      model.keys.contains { $0.name == name }
+    }) {
+      return ConfigurationError(
+        place: place, key: name,
+        reason: "the model \(configuration.model.name) has no such key",
+        cure: "Leave it out, or choose the model that has it: model.name: \(other.name).")
     }
     let isInFile = !place.hasPrefix("--")
     let candidates = isInFile && !name.contains(".") ? sectionNames + known : known

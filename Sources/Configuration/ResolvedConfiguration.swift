@@ -116,7 +116,7 @@ extension ResolvedConfiguration {
     as other: RunConfiguration, ofCheckpoint path: String
   ) throws(ConfigurationError) {
     let differing = configuration.differences(from: other).filter { origin(of: $0) != .override }
-    guard let first = RunConfiguration.keys.first(where: { differing.contains($0.name) }) else {
+    guard let first = configuration.keys.first(where: { differing.contains($0.name) }) else {
       return
     }
     let others = differing.dropFirst()

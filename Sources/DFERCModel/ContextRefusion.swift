@@ -16,32 +16,35 @@ struct ContextRefusion {
   private let alignments: [Linear]
   private let dropouts: [Dropout]
   private let encoder: Encoder
-  private let options: DFERCOptions
+  private let shape: DFERCShape
+  /// R, S and N.
+  let prototypes: EmotionPrototypes
 
-  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
-    self.options = options
-    let aligned = options.hasPrototypes ? options.modalities : []
+  init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
+    self.shape = shape
+    prototypes = EmotionPrototypes(shape)
+    let aligned = shape.hasPrototypes ? shape.modalities : []
     let names = aligned.map { "crm.alignment.\($0.modality)" }
-    let width = options.fusedWidth
+    let width = shape.fusedWidth
     alignments = names.map {
-      Linear($0, inputs: width, outputs: options.alignmentWidth, in: &layout)
+      Linear($0, inputs: width, outputs: shape.options.alignmentWidth, in: &layout)
     }
     dropouts = names.map { Dropout(layer: $0) }
-    if options.has(.crmAttention) {
+    if shape.has(.crmAttention) {
       encoder = .attention(
         SelfAttention(
-          "context.attention", inputs: width, outputs: options.contextWidth, in: &layout))
+          "context.attention", inputs: width, outputs: shape.contextWidth, in: &layout))
     } else {
       let lstm = BidirectionalLSTM(
-        "context.lstm", inputs: width, hidden: options.contextHidden, in: &layout)
+        "context.lstm", inputs: width, hidden: shape.options.contextHidden, in: &layout)
       // A context of weight zero is never computed; its parameters stay, with gradient zero.
-      encoder = options.has(.crmZero) ? .absent : .lstm(lstm)
+      encoder = shape.has(.crmZero) ? .absent : .lstm(lstm)
     }
   }
 
   /// `x_m = GELU(linear(dropout(z_m)))`, (17), [N, alignment width] each; nil where ablated.
   func align(_ z: VariableList, _ pass: Pass) -> VariableList? {
-    guard options.hasPrototypes else { return nil }
+    guard shape.hasPrototypes else { return nil }
     return pass.tape.list(count: z.count) { m in
       pass.tape.gelu(alignments[m](pass.dropout(z[m], dropouts[m]), pass))
     }
@@ -52,7 +55,7 @@ struct ContextRefusion {
   /// Ablations report the consistency that stands for their fixed context weight.
   func consistency(_ aligned: VariableList?, rows: Int, arena: StepArena) -> Tensor {
     let psi = arena.tensor(rows: rows, columns: 1)
-    psi.fill(options.has(.crmZero) ? 1 : 0)
+    psi.fill(shape.has(.crmZero) ? 1 : 0)
     guard let aligned, aligned.count > 1 else { return psi }
     let pairCount = aligned.count * (aligned.count - 1) / 2
     for a in 0..<aligned.count {
@@ -78,21 +81,23 @@ struct ContextRefusion {
     case .lstm(let lstm): lstm(fused, pass)
     case .attention(let attention): attention(fused, pass)
     case .absent:
-      .constant(pass.tape.arena.zeros(rows: fused.value.rows, columns: options.contextWidth))
+      .constant(pass.tape.arena.zeros(rows: fused.value.rows, columns: shape.contextWidth))
     }
   }
 
   /// Adds the prototype loss (19) to the shares of the micro-batches.
   func addLoss(
-    _ aligned: VariableList?, labels: UnsafeBufferPointer<Int>, prototypes: Tensor,
-    scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+    _ aligned: VariableList, labels: UnsafeBufferPointer<Int>, to losses: LossCollector,
+    _ pass: Pass
   ) {
-    guard let aligned else { return }
+    let scale = losses.scales.aligned
+    let weight = Float(shape.options.prototype) * Float(scale)
+    let prototypes = prototypes.staged(pass)
     for x in aligned {
       let sums = pass.tape.prototypeMargin(
-        x, labels: labels, prototypes: prototypes, margin: options.loss.margin,
-        weight: weight * Float(scales.aligned))
-      shares.add(sums) { $0.prototype += scales.aligned * $1 }
+        x, labels: labels, prototypes: prototypes,
+        margin: Float(shape.options.margin), weight: weight)
+      losses.add(sums, scale: scale, to: .prototype)
     }
   }
 }

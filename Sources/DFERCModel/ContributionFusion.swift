@@ -14,23 +14,25 @@ struct ContributionFusion {
   }
 
   private let weighting: Weighting
+  private let weight: Float
   private let teacherDropouts: [Dropout]
   private let studentDropouts: [Dropout]
 
-  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
-    let names = options.modalities.map { "\($0.modality)" }
-    let width = options.fusedWidth
+  init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
+    weight = Float(shape.options.contribution)
+    let names = shape.modalities.map { "\($0.modality)" }
+    let width = shape.fusedWidth
     teacherDropouts = names.map { Dropout(layer: "cfm.classifier.\($0)") }
     studentDropouts = names.map { Dropout(layer: "cfm.contribution.\($0)") }
-    if options.hasContributionNetworks {
+    if shape.hasContributionNetworks {
       let teachers = names.map {
-        Linear("cfm.classifier.\($0)", inputs: width, outputs: options.emotionCount, in: &layout)
+        Linear("cfm.classifier.\($0)", inputs: width, outputs: shape.emotionCount, in: &layout)
       }
       let students = names.map {
         Linear("cfm.contribution.\($0)", inputs: width, outputs: 1, in: &layout)
       }
       weighting = .predicted(teachers: teachers, students: students)
-    } else if options.has(.cfmAttention) {
+    } else if shape.has(.cfmAttention) {
       let query = Linear("cfm.attention.query", inputs: width, outputs: width, in: &layout)
       let key = Linear("cfm.attention.key", inputs: width, outputs: width, in: &layout)
       weighting = .attention(query: query, key: key)
@@ -58,18 +60,19 @@ struct ContributionFusion {
   /// the micro-batches.
   func addLosses(
     _ z: VariableList, contributions: VariableList?, labels: UnsafeBufferPointer<Int>,
-    scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+    to losses: LossCollector, _ pass: Pass
   ) {
     guard case .predicted(let teachers, _) = weighting, let contributions else { return }
-    let rowWeight = weight * Float(scales.utterance)
+    let scale = losses.scales.utterance
+    let rowWeight = weight * Float(scale)
     for m in 0..<z.count {
       let logits = teachers[m](pass.dropout(z[m], teacherDropouts[m]), pass)
       let (errors, probabilities) = pass.tape.crossEntropy(
         logits, labels: labels, weight: rowWeight)
-      shares.add(errors) { $0.classification += scales.utterance * $1 }
+      losses.add(errors, scale: scale, to: .classification)
       let target = trueClassProbability(probabilities, labels: labels, arena: pass.tape.arena)
       let squares = pass.tape.squaredError(contributions[m], target: target, weight: rowWeight)
-      shares.add(squares) { $0.regression += scales.utterance * $1 }
+      losses.add(squares, scale: scale, to: .regression)
     }
   }
 

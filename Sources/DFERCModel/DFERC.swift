@@ -2,69 +2,22 @@ import Autograd
 import NeuralNet
 import TensorCore
 
-/// The dialogues of one pass: rows packed one after another, without padding.
-///
-/// They may be those of several micro-batches, one after another.
-package struct DialogueBatch: BitwiseCopyable {
-  /// The raw features of each modality in use, [N, raw width].
-  package let features: UnsafeBufferPointer<Tensor>
-  /// Which rows belong to which dialogue.
-  package let dialogues: RowGroups
-  /// The emotion of every row, 0 ..< K; empty where emotions are not known.
-  package let labels: UnsafeBufferPointer<Int>
-
-  /// - Parameters:
-  ///   - features: one tensor for each modality in use.
-  ///   - dialogues: which rows belong to which dialogue.
-  ///   - labels: one for each row, or none.
-  package init(
-    features: UnsafeBufferPointer<Tensor>, dialogues: RowGroups, labels: UnsafeBufferPointer<Int>
-  ) {
-    self.features = features
-    self.dialogues = dialogues
-    self.labels = labels
-  }
-}
-
-/// DF-ERC (ACM MM 2023): the forward pass and the losses of one or several micro-batches.
-///
-/// A training step runs ``encode(_:_:)``, gathers prototype statistics over all ranks, then runs
-/// ``predict(_:_:)`` and ``losses(_:_:labels:prototypes:scales:_:)`` on the same tape. The model
-/// does not know of ranks.
-package struct DFERC {
-  /// The representation of every utterance before context enters.
-  package struct Encoding {
+/// DF-ERC (ACM MM 2023).
+package struct DFERC: Model {
+  /// What the forward pass computes for the losses.
+  package struct Output: ModelOutput {
     let disentangled: Disentanglement.Features?
     let fusionInputs: VariableList  // z_m [N, fused width]
     let aligned: VariableList?  // x_m [N, alignment width]
     let contributions: VariableList?  // w_m [N, 1]
-    let fused: Variable  // f [N, fused width]
-  }
-
-  /// The outcome for every utterance.
-  package struct Prediction {
-    /// The logits of all emotions, [N, K].
-    package let logits: Variable
-    /// psi, [N, 1].
-    package let consistency: Tensor
-    private let contributions: VariableList?
-
-    fileprivate init(logits: Variable, consistency: Tensor, contributions: VariableList?) {
-      self.logits = logits
-      self.consistency = consistency
-      self.contributions = contributions
-    }
-
-    /// w_m of one row for the modality at a position of ``DFERCOptions/modalities``.
-    package func contribution(modality: Int, row: Int) -> Float {
-      contributions.map { $0[modality].value.pointer[row] } ?? 1
-    }
+    package let prediction: Prediction
   }
 
   /// What the model was built from.
   package let options: DFERCOptions
-  /// All parameters, in the order in which they lie in the flat buffers.
   package let layout: ParameterLayout
+  package let lossTerms: [LossTerm]
+  private let shape: DFERCShape
   private let projection: InputProjection
   private let disentanglement: Disentanglement?
   private let fusion: ContributionFusion
@@ -72,32 +25,73 @@ package struct DFERC {
   private let classifier: Linear
   private let classifierDropout: Dropout
 
-  /// Declares all layers; parameters get values from ``Parameters``.
-  package init(_ options: DFERCOptions) {
+  /// Declares all layers; parameters get values from `Parameters`.
+  ///
+  /// - Parameters:
+  ///   - options: what a run can choose.
+  ///   - modalities: those in use, in the order of `Modality`; at least one.
+  ///   - classCount: K, the number of emotions; at least 2.
+  package init(_ options: DFERCOptions, modalities: [ModalityWidth], classCount: Int) {
+    precondition(!modalities.isEmpty && classCount > 1, "a model needs input and classes")
+    let shape = DFERCShape(options: options, modalities: modalities, emotionCount: classCount)
     var layout = ParameterLayout()
-    self.options = options
-    projection = InputProjection(options, in: &layout)
-    disentanglement = options.has(.noDDM) ? nil : Disentanglement(options, in: &layout)
-    fusion = ContributionFusion(options, in: &layout)
-    refusion = ContextRefusion(options, in: &layout)
+    projection = InputProjection(shape, in: &layout)
+    disentanglement = shape.has(.noDDM) ? nil : Disentanglement(shape, in: &layout)
+    fusion = ContributionFusion(shape, in: &layout)
+    refusion = ContextRefusion(shape, in: &layout)
     classifier = Linear(
-      "classifier", inputs: options.fusedWidth + options.contextWidth,
-      outputs: options.emotionCount, in: &layout)
+      "classifier", inputs: shape.fusedWidth + shape.contextWidth, outputs: classCount, in: &layout)
     classifierDropout = Dropout(layer: "classifier")
+    self.options = options
+    self.shape = shape
     self.layout = layout
+    lossTerms = LossPart.allCases.map { $0.term(options) }
   }
 
-  /// Projects, disentangles, weighs and aligns the modalities of every utterance.
-  package func encode(_ batch: DialogueBatch, _ pass: Pass) -> Encoding {
+  package var modalities: [ModalityWidth] { shape.modalities }
+  package var classCount: Int { shape.emotionCount }
+  package var dropout: Double { options.dropout }
+  package var runningBuffers: RunningBufferLayout { refusion.prototypes.layout }
+  package var resetsRunningBuffersEachEpoch: Bool { options.prototypeReset == .epoch }
+
+  /// The fusion weight w_m of every modality (16), and psi (20).
+  package var extras: [UtteranceExtra] {
+    [
+      UtteranceExtra(
+        "contributions", tensor: "contribution", components: modalities.map { "\($0.modality)" }),
+      UtteranceExtra("consistency"),
+    ]
+  }
+
+  /// The raw features need no gradient.
+  package var operationsPerUtterance: Double {
+    layout.parameters.reduce(0) { sum, parameter in
+      guard parameter.shape.count == 2 else { return sum }
+      return sum + (projection.owns(parameter) ? 4 : 6) * Double(parameter.count)
+    }
+  }
+}
+
+// MARK: - Forward
+
+extension DFERC {
+  /// Projects, disentangles, weighs and aligns the modalities of every utterance, brings in context
+  /// where they disagree, and classifies.
+  package func forward(_ batch: UtteranceBatch, _ pass: Pass) -> Output {
     let tape = pass.tape
-    let raw = tape.list(count: batch.features.count) { .constant(batch.features[$0]) }
-    let s = projection(raw, pass)
+    let s = projection(batch.features, pass)
     let disentangled = disentanglement.map { $0(s, pass) }
     let z = disentangled.map { residual(s, $0, tape) } ?? s
     let contributions = fusion.contributions(z, pass)
-    return Encoding(
-      disentangled: disentangled, fusionInputs: z, aligned: refusion.align(z, pass),
-      contributions: contributions, fused: tape.weightedSum(z, weights: contributions))
+    let aligned = refusion.align(z, pass)
+    let fused = tape.weightedSum(z, weights: contributions)
+    let psi = refusion.consistency(aligned, rows: fused.value.rows, arena: tape.arena)
+    let refused = refusion.refuse(fused, consistency: psi, pass)
+    let logits = classifier(pass.dropout(refused, classifierDropout), pass)
+    return Output(
+      disentangled: disentangled, fusionInputs: z, aligned: aligned, contributions: contributions,
+      prediction: Prediction(
+        logits: logits, extras: extraColumns(contributions, psi, tape.arena)))
   }
 
   /// `z_m = [s_m ; m_m ; u_m]`, (6) to (8).
@@ -112,61 +106,62 @@ package struct DFERC {
     }
   }
 
-  /// Adds the aligned features of every label, and how many there are, to a batch's statistics.
-  ///
-  /// - Parameters:
-  ///   - rows: those of one micro-batch.
-  ///   - labels: of all rows.
-  ///   - statistics: sums [K, alignment width], then counts [K].
-  package func addPrototypeStatistics(
-    _ encoding: Encoding, rows: Range<Int>, labels: UnsafeBufferPointer<Int>,
-    to statistics: UnsafeMutableBufferPointer<Double>
-  ) {
-    guard let aligned = encoding.aligned else { return }
-    let labels = UnsafeBufferPointer(rebasing: labels[rows])
-    for x in aligned {
-      Prototypes.accumulate(x.value.rows(rows), labels: labels, into: statistics)
+  /// The columns of ``extras``.
+  private func extraColumns(
+    _ contributions: VariableList?, _ psi: Tensor, _ arena: StepArena
+  ) -> UnsafeBufferPointer<Tensor> {
+    let count = shape.modalities.count
+    let columns = arena.allocate(Tensor.self, count: count + 1)
+    for m in 0..<count {
+      columns.initializeElement(at: m, to: contributions?[m].value ?? ones(psi.rows, arena))
     }
-    let firstCount = options.emotionCount * options.alignmentWidth
-    for label in labels { statistics[firstCount + label] += Double(aligned.count) }
+    columns.initializeElement(at: count, to: psi)
+    return UnsafeBufferPointer(columns)
   }
 
-  /// Brings in context where modalities disagree, and classifies, (20) to (23).
-  package func predict(_ encoding: Encoding, _ pass: Pass) -> Prediction {
-    let fused = encoding.fused
-    let psi = refusion.consistency(
-      encoding.aligned, rows: fused.value.rows, arena: pass.tape.arena)
-    let refused = refusion.refuse(fused, consistency: psi, pass)
-    let logits = classifier(pass.dropout(refused, classifierDropout), pass)
-    return Prediction(logits: logits, consistency: psi, contributions: encoding.contributions)
+  private func ones(_ rows: Int, _ arena: StepArena) -> Tensor {
+    let tensor = arena.tensor(rows: rows, columns: 1)
+    tensor.fill(1)
+    return tensor
   }
+}
 
-  /// Every micro-batch's share of every part of the loss, (25).
-  ///
-  /// - Parameters:
-  ///   - labels: the emotion of every row.
-  ///   - prototypes: R with this global batch taken in, [K, alignment width].
-  ///   - scales: from the counts of the global batch.
+// MARK: - Losses
+
+extension DFERC {
+  /// All parts of the loss (25); the prototypes take the global batch in first.
   package func losses(
-    _ encoding: Encoding, _ prediction: Prediction, labels: UnsafeBufferPointer<Int>,
-    prototypes: Tensor, scales: LossScales, _ pass: Pass
-  ) -> LossShares {
-    let weights = options.loss
+    _ output: Output, of batch: UtteranceBatch, sum: any GlobalSum, _ pass: Pass
+  ) throws -> LossShares {
+    let scales = LossScales(
+      batch.counts, modalityCount: shape.modalities.count, reduction: options.reduction)
     let errors = pass.tape.crossEntropy(
-      prediction.logits, labels: labels, weight: Float(scales.utterance)
+      output.prediction.logits, labels: batch.labels, weight: Float(scales.utterance)
     ).sums
-    let shares = LossShares(count: errors.count, arena: pass.tape.arena)
-    shares.add(errors) { $0.emotion = scales.utterance * $1 }
-    if let disentanglement, let features = encoding.disentangled {
-      disentanglement.addLosses(
-        features, scales: scales, weight: weights.contrastive, to: shares, pass)
+    let losses = LossCollector(
+      scales: scales,
+      shares: LossShares(
+        count: errors.count, termCount: LossPart.allCases.count, arena: pass.tape.arena))
+    losses.add(errors, scale: scales.utterance, to: .emotion)
+    if let disentanglement, let features = output.disentangled {
+      disentanglement.addLosses(features, to: losses, pass)
     }
     fusion.addLosses(
-      encoding.fusionInputs, contributions: encoding.contributions, labels: labels,
-      scales: scales, weight: weights.contribution, to: shares, pass)
-    refusion.addLoss(
-      encoding.aligned, labels: labels, prototypes: prototypes, scales: scales,
-      weight: weights.prototype, to: shares, pass)
-    return shares
+      output.fusionInputs, contributions: output.contributions, labels: batch.labels, to: losses,
+      pass)
+    if let aligned = output.aligned {
+      try refusion.prototypes.takeIn(aligned, labels: batch.labels, sum: sum, pass)
+      refusion.addLoss(aligned, labels: batch.labels, to: losses, pass)
+    }
+    return losses.shares
+  }
+
+  /// The loss, (25), in the paper's grouping.
+  package func loss(of parts: UnsafeBufferPointer<Double>) -> Double {
+    func part(_ part: LossPart) -> Double { parts[part.rawValue] }
+    let (a1, a2, a3) = (options.contrastive, options.contribution, options.prototype)
+    return Double(Float(a1)) * (part(.contrastiveModality) + part(.contrastiveUtterance))
+      + Double(Float(a2)) * (part(.classification) + part(.regression))
+      + Double(Float(a3)) * part(.prototype) + part(.emotion)
   }
 }

@@ -18,10 +18,10 @@ struct Disentanglement {
     let linears: [Linear]
     let dropouts: [Dropout]
 
-    init(_ level: String, _ options: DFERCOptions, in layout: inout ParameterLayout) {
-      let names = options.modalities.map { "ddm.\(level).\($0.modality)" }
+    init(_ level: String, _ shape: DFERCShape, in layout: inout ParameterLayout) {
+      let names = shape.modalities.map { "ddm.\(level).\($0.modality)" }
       linears = names.map {
-        Linear($0, inputs: options.width, outputs: options.width, in: &layout)
+        Linear($0, inputs: shape.options.width, outputs: shape.options.width, in: &layout)
       }
       dropouts = names.map { Dropout(layer: $0) }
     }
@@ -37,24 +37,27 @@ struct Disentanglement {
   private let utteranceBranch: Branch
   private let modalityContrast: Contrast?
   private let utteranceContrast: Contrast?
+  private let weight: Float
 
-  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
-    modalityBranch = Branch("modality", options, in: &layout)
-    utteranceBranch = Branch("utterance", options, in: &layout)
-    let loss = options.loss
-    let count = options.modalities.count
-    func contrast(_ positives: Contrast.Positives, _ temperature: Float) -> Contrast {
+  init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
+    modalityBranch = Branch("modality", shape, in: &layout)
+    utteranceBranch = Branch("utterance", shape, in: &layout)
+    let options = shape.options
+    let count = shape.modalities.count
+    weight = Float(options.contrastive)
+    func contrast(_ positives: Contrast.Positives, _ temperature: Double) -> Contrast {
       Contrast(
-        positives: positives, temperature: temperature, averagesPositives: loss.reduction == .mean,
+        positives: positives, temperature: Float(temperature),
+        averagesPositives: options.reduction == .mean,
         modalityCount: count)
     }
     // With a single modality there is nothing to hold apart: both losses are zero.
     modalityContrast =
       count > 1 && !options.has(.noModality)
-      ? contrast(.sameModality, loss.modalityTemperature) : nil
+      ? contrast(.sameModality, options.modalityTemperature) : nil
     utteranceContrast =
       count > 1 && !options.has(.noUtterance)
-      ? contrast(.sameUtterance, loss.utteranceTemperature) : nil
+      ? contrast(.sameUtterance, options.utteranceTemperature) : nil
   }
 
   /// - Parameter s: projected features, [N, width] each.
@@ -64,21 +67,21 @@ struct Disentanglement {
 
   /// Adds the contrastive losses (3) and (5) to the shares of the micro-batches.
   func addLosses(
-    _ features: Features, scales: LossScales, weight: Float, to shares: LossShares, _ pass: Pass
+    _ features: Features, to losses: LossCollector, _ pass: Pass
   ) {
     func sums(_ rows: VariableList, _ contrast: Contrast, scale: Double) -> SegmentSums {
       pass.tape.contrastive(
         rows, dialogues: pass.dialogues, contrast: contrast, weight: weight * Float(scale))
     }
     if let modalityContrast {
-      let scale = scales.modalityAnchor
+      let scale = losses.scales.modalityAnchor
       let sums = sums(features.modality, modalityContrast, scale: scale)
-      shares.add(sums) { $0.contrastiveModality += scale * $1 }
+      losses.add(sums, scale: scale, to: .contrastiveModality)
     }
     if let utteranceContrast {
-      let scale = scales.utteranceAnchor
+      let scale = losses.scales.utteranceAnchor
       let sums = sums(features.utterance, utteranceContrast, scale: scale)
-      shares.add(sums) { $0.contrastiveUtterance += scale * $1 }
+      losses.add(sums, scale: scale, to: .contrastiveUtterance)
     }
   }
 }

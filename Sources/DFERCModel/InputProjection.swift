@@ -8,13 +8,18 @@ import TensorCore
 struct InputProjection {
   private let projections: [Linear]
   private let dropouts: [Dropout]
+  private let names: [String]
 
-  init(_ options: DFERCOptions, in layout: inout ParameterLayout) {
-    projections = options.modalities.map {
-      Linear("input.\($0.modality)", inputs: $0.width, outputs: options.width, in: &layout)
+  init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
+    projections = shape.modalities.map {
+      Linear("input.\($0.modality)", inputs: $0.width, outputs: shape.options.width, in: &layout)
     }
-    dropouts = options.modalities.map { Dropout(layer: "input.\($0.modality)") }
+    names = shape.modalities.map { "input.\($0.modality).weight" }
+    dropouts = shape.modalities.map { Dropout(layer: "input.\($0.modality)") }
   }
+
+  /// Whether a parameter is a weight of the projections.
+  func owns(_ parameter: ParameterDescription) -> Bool { names.contains(parameter.name) }
 
   /// - Parameter raw: the features of each modality, [N, raw width].
   /// - Returns: s_m, [N, width] each.

@@ -1,86 +1,71 @@
 import Autograd
-import TensorCore
+import NeuralNet
 
-/// What the sums of a micro-batch are multiplied by, known before the step from the batch plan.
-///
-/// All means are over the global batch, so the parts of all micro-batches add up to the loss, and
-/// their gradients to its gradient.
-package struct LossScales: BitwiseCopyable, Sendable {
+/// The unweighted parts of the loss, (25), in the order of the metrics.
+enum LossPart: Int, CaseIterable {
+  /// L_emo, (24).
+  case emotion
+  /// cl_m, (3).
+  case contrastiveModality
+  /// cl_u, (5).
+  case contrastiveUtterance
+  /// L_p, (13), added over modalities.
+  case classification
+  /// L_q, (14), added over modalities.
+  case regression
+  /// L_sim, (19).
+  case prototype
+
+  /// The name and weight of the part.
+  func term(_ options: DFERCOptions) -> LossTerm {
+    // The weights have the precision in which the backward pass uses them.
+    switch self {
+    case .emotion: LossTerm("emotion")
+    case .contrastiveModality:
+      LossTerm("contrastive_modality", weight: Double(Float(options.contrastive)))
+    case .contrastiveUtterance:
+      LossTerm("contrastive_utterance", weight: Double(Float(options.contrastive)))
+    case .classification:
+      LossTerm("tcp_classification", weight: Double(Float(options.contribution)))
+    case .regression: LossTerm("tcp_regression", weight: Double(Float(options.contribution)))
+    case .prototype: LossTerm("prototype", weight: Double(Float(options.prototype)))
+    }
+  }
+}
+
+/// What the sums of a micro-batch are multiplied by to become its share of a part of the loss.
+struct LossScales {
   /// The factor of an anchor's modality-level term, (3).
-  package let modalityAnchor: Double
+  let modalityAnchor: Double
   /// The factor of an anchor's utterance-level term, (5).
-  package let utteranceAnchor: Double
+  let utteranceAnchor: Double
   /// The factor of an utterance's term, (13), (14) and (24).
-  package let utterance: Double
+  let utterance: Double
   /// The factor of the term of one modality of an utterance, (19).
-  package let aligned: Double
+  let aligned: Double
 
   /// - Parameters:
-  ///   - utteranceCount: N, over the global batch.
-  ///   - pairedUtteranceCount: the utterances of the global batch whose dialogue has at least two, the
-  ///     only ones that have a positive on the modality level.
+  ///   - counts: of the global batch; only utterances of a dialogue with at least two have a
+  ///     positive on the modality level.
   ///   - modalityCount: M.
   ///   - reduction: means or sums; (19) is a mean in both.
-  package init(
-    utteranceCount: Int, pairedUtteranceCount: Int, modalityCount: Int,
-    reduction: DFERCOptions.Reduction
-  ) {
+  init(_ counts: BatchCounts, modalityCount: Int, reduction: DFERCOptions.Reduction) {
     func reciprocal(_ count: Int) -> Double { count == 0 ? 0 : 1 / Double(count) }
     let isMean = reduction == .mean
-    modalityAnchor = isMean ? reciprocal(pairedUtteranceCount * modalityCount) : 1
-    utteranceAnchor = isMean ? reciprocal(utteranceCount * modalityCount) : 1
-    utterance = isMean ? reciprocal(utteranceCount) : 1
-    aligned = reciprocal(utteranceCount * modalityCount)
+    modalityAnchor = isMean ? reciprocal(counts.pairedUtterances * modalityCount) : 1
+    utteranceAnchor = isMean ? reciprocal(counts.utterances * modalityCount) : 1
+    utterance = isMean ? reciprocal(counts.utterances) : 1
+    aligned = reciprocal(counts.utterances * modalityCount)
   }
 }
 
-/// The unweighted parts of the loss, (25).
-package struct LossParts: BitwiseCopyable, Sendable, Equatable {
-  /// L_emo, (24).
-  package var emotion = 0.0
-  /// cl_m, (3).
-  package var contrastiveModality = 0.0
-  /// cl_u, (5).
-  package var contrastiveUtterance = 0.0
-  /// L_p, (13), added over modalities.
-  package var classification = 0.0
-  /// L_q, (14), added over modalities.
-  package var regression = 0.0
-  /// L_sim, (19).
-  package var prototype = 0.0
+/// Collects the shares of the parts of the loss.
+struct LossCollector {
+  let scales: LossScales
+  let shares: LossShares
 
-  /// All parts zero.
-  package init() {}
-
-  /// The number of parts.
-  package static let count = 6
-
-  /// The loss, (25).
-  package func total(_ weights: DFERCOptions.Loss) -> Double {
-    Double(weights.contrastive) * (contrastiveModality + contrastiveUtterance)
-      + Double(weights.contribution) * (classification + regression)
-      + Double(weights.prototype) * prototype + emotion
-  }
-}
-
-/// The parts of the loss that each micro-batch of a pass contributes.
-package struct LossShares: BitwiseCopyable {
-  private let parts: UnsafeMutableBufferPointer<LossParts>
-
-  /// Zero for every micro-batch.
-  init(count: Int, arena: StepArena) {
-    parts = arena.allocate(LossParts.self, count: count)
-    parts.initialize(repeating: LossParts())
-  }
-
-  /// The number of micro-batches.
-  package var count: Int { parts.count }
-
-  /// The share of one micro-batch.
-  package subscript(segment: Int) -> LossParts { parts[segment] }
-
-  /// Lets `apply` bring the sum of each micro-batch into its share.
-  func add(_ sums: SegmentSums, _ apply: (inout LossParts, Double) -> Void) {
-    for segment in parts.indices { apply(&parts[segment], sums[segment]) }
+  /// Adds the sums of all micro-batches to their shares of a part.
+  func add(_ sums: SegmentSums, scale: Double, to part: LossPart) {
+    shares.add(sums, scale: scale, to: part.rawValue)
   }
 }

@@ -32,12 +32,23 @@ package struct Dialogue: Sendable, Equatable {
   /// The row of the first utterance in the split's features; the others follow it.
   package let firstRow: Int
 
+  /// The speaker of each utterance, as an index by first appearance in the dialogue.
+  ///
+  /// Utterances whose speaker the data does not name share an index.
+  package let speakers: [Int]
+
   /// Makes a dialogue from its parts.
   package init(id: String, utterances: [Utterance], firstRow: Int) {
     precondition(!utterances.isEmpty, "dialogue \(id) is empty")
     self.id = id
     self.utterances = utterances
     self.firstRow = firstRow
+    var indices: [String?: Int] = [:]
+    speakers = utterances.map { utterance in
+      let index = indices[utterance.speaker] ?? indices.count
+      indices[utterance.speaker] = index
+      return index
+    }
   }
 
   /// The rows of the dialogue in the split's features.

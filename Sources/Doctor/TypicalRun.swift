@@ -1,6 +1,7 @@
 import Configuration
-import DFERCModel
 import DialogueData
+import NeuralNet
+import TensorCore
 
 /// What a run with the default settings and MELD's widths takes.
 ///
@@ -14,9 +15,11 @@ package struct TypicalRun: Sendable, Equatable {
 
   /// Works out the sizes.
   package init() {
-    let options = DFERCOptions(
-      RunConfiguration(), widths: BenchmarkWorkload.widths, emotionCount: 7)
-    parameterCount = DFERC(options).layout.count
+    let modalities = Modality.allCases.compactMap { modality in
+      BenchmarkWorkload.widths[modality].map { ModalityWidth(modality, width: $0) }
+    }
+    let options = RunConfiguration().model.options
+    parameterCount = options.makeModel(modalities, classCount: 7).layout.count
   }
 
   /// The bytes of a checkpoint before compression: parameters and both moments.

@@ -9,6 +9,13 @@ package enum JSONText {
     return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
   }
 
+  /// A value on one line, keys in alphabetical order.
+  package static func line(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
   /// A JSON document of several lines on one line; any other text as it is.
   package static func compact(_ text: String) -> String {
     guard text.hasPrefix("{") || text.hasPrefix("[") else { return text }

@@ -4,6 +4,7 @@ import DataParallel
 import Files
 import RunRecords
 import StallDetection
+import Synchronization
 import TensorCore
 
 /// The way of one rank through the phases of a run.
@@ -17,6 +18,7 @@ package final class PhaseTracker: Sendable {
   private let faults: FaultInjector?
   private let rank: Int
   private let rankCount: Int
+  private let clock = Mutex(PhaseClock())
 
   /// - Parameters:
   ///   - world: the ranks.
@@ -37,22 +39,30 @@ package final class PhaseTracker: Sendable {
     try enter(.plan)
   }
 
-  /// Begins a phase.
+  /// Begins a phase, which ends the one before.
   @inline(__always)
   package func enter(_ phase: RunPhase) throws {
+    clock.withLock { $0.enter(phase) }
     heartbeat.enter(phase)
     if let faults { try faults.enter(phase, step: step) }
   }
 
-  /// Makes the gradient that this rank holds at the end of a phase NaN where a test asks for it.
-  package func poison(_ gradient: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
-    faults?.poison(gradient, in: phase, step: step)
+  /// Marks the end of the arithmetic of a phase, where a test may damage its result.
+  ///
+  /// - Parameters:
+  ///   - phase: the phase, which this rank has entered.
+  ///   - result: what the phase has computed.
+  @inline(__always)
+  package func leave(_ phase: RunPhase, with result: UnsafeMutableBufferPointer<Float>) {
+    faults?.damage(result, in: phase, step: step)
   }
 
-  /// Changes a bit of what this rank holds at the end of a phase where a test asks for it.
-  package func flipBit(of values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase) {
-    faults?.flip(values, in: phase, step: step)
-  }
+  /// The seconds that this rank has spent in a phase since ``resetClock()``, phases under way not
+  /// included.
+  package func seconds(in phase: RunPhase) -> Double { clock.withLock { $0.seconds(in: phase) } }
+
+  /// Sets the seconds of all phases to zero.
+  package func resetClock() { clock.withLock { $0.reset() } }
 
   /// The hook that is called with the bytes of a step's checkpoint before they are written, on any thread.
   package func writeHook(ofStep step: Int) -> CheckpointStore.WriteHook {

@@ -7,6 +7,8 @@ package struct Pass {
   package let tape: Tape
   /// The parameters of the model.
   package let parameters: Parameters
+  /// The running buffers of the model; only the losses of a training step write to them.
+  package let buffers: RunningBuffers
   /// Which rows belong to which dialogue.
   package let dialogues: RowGroups
   /// The dropout of this step; nil where nothing is dropped.
@@ -14,10 +16,13 @@ package struct Pass {
 
   /// One pass over the dialogues of a micro-batch.
   package init(
-    tape: Tape, parameters: Parameters, dialogues: RowGroups, randomness: Dropout.Randomness?
+    tape: Tape, parameters: Parameters,
+    buffers: RunningBuffers = RunningBuffers(layout: RunningBufferLayout()), dialogues: RowGroups,
+    randomness: Dropout.Randomness?
   ) {
     self.tape = tape
     self.parameters = parameters
+    self.buffers = buffers
     self.dialogues = dialogues
     self.randomness = randomness
   }

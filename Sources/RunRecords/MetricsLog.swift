@@ -3,6 +3,7 @@ import Foundation
 
 /// Writes `metrics.jsonl` and `metrics.csv`; every row has reached the kernel when `add` returns.
 package final class MetricsLog {
+  private let columns: MetricsColumns
   private let lines: FileWriter
   private let table: FileWriter
   private var lastStep: [MetricsRow.Event: Int] = [:]
@@ -13,6 +14,7 @@ package final class MetricsLog {
   /// Opens the two files of a run folder.
   ///
   /// - Parameters:
+  ///   - columns: The columns of the run.
   ///   - folder: The run folder, which exists.
   ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, a row that
   ///     was cut off, and the score of the test split, which is taken again at the new end, are
@@ -21,8 +23,9 @@ package final class MetricsLog {
   ///     its row is removed, for the validation is done again.
   /// - Throws: `FileError`.
   package init(
-    folder: String, resumingAt step: Int?, isValidated: Bool = false
+    _ columns: MetricsColumns, folder: String, resumingAt step: Int?, isValidated: Bool = false
   ) throws(FileError) {
+    self.columns = columns
     let linesPath = "\(folder)/metrics.jsonl"
     let tablePath = "\(folder)/metrics.csv"
     let found = try step.map { _ throws(FileError) in try JSONLines<MetricsRow>(linesPath) }
@@ -36,8 +39,8 @@ package final class MetricsLog {
       }
     }
     for row in rows { lastStep[row.event] = row.step }
-    try FileSystem.write(rows.map(\.json).joined(), to: linesPath)
-    try FileSystem.write(MetricsRow.csvHeader + rows.map(\.csv).joined(), to: tablePath)
+    try FileSystem.write(rows.map(columns.json).joined(), to: linesPath)
+    try FileSystem.write(columns.csvHeader + rows.map(columns.csv).joined(), to: tablePath)
     lines = try FileWriter(path: linesPath, mode: .append)
     table = try FileWriter(path: tablePath, mode: .append)
   }
@@ -50,8 +53,8 @@ package final class MetricsLog {
   package func add(_ row: MetricsRow) throws(FileError) {
     if let last = lastStep[row.event], row.step <= last { return }
     lastStep[row.event] = row.step
-    try lines.write(row.json)
-    try table.write(row.csv)
+    try lines.write(columns.json(row))
+    try table.write(columns.csv(row))
   }
 
   /// Returns once all rows are on the device, safe from a loss of power; on any thread.

@@ -1,47 +1,77 @@
 import Files
 
-/// A figure that a row of the metrics files can hold.
+/// The columns of the metrics files of a run.
 ///
-/// The columns are the same in every run. Everything that depends on the speed of the machine is in
-/// a column named `time_*` or `*_per_second`; the others repeat exactly when a run is repeated.
-package enum MetricsColumn: String, CaseIterable, Sendable {
+/// Everything that depends on the speed of the machine is in a column named `time_*` or
+/// `*_per_second`; the others repeat exactly when a run is repeated.
+package struct MetricsColumns: Sendable, Equatable {
   /// The number of utterances of the global batch or of the scored split.
-  case utterances
-  /// The whole loss (25), weighted.
-  case loss
-  /// The cross-entropy of the prediction (24).
-  case emotion
-  /// The contrastive loss on the modality level (3), unweighted.
-  case contrastiveModality = "contrastive_modality"
-  /// The contrastive loss on the utterance level (5), unweighted.
-  case contrastiveUtterance = "contrastive_utterance"
-  /// The classification loss of the contribution teacher (13), unweighted.
-  case tcpClassification = "tcp_classification"
-  /// The regression loss of the contribution student (14), unweighted.
-  case tcpRegression = "tcp_regression"
-  /// The prototype loss (19), unweighted.
-  case prototype
+  package static let utterances = "utterances"
+  /// The whole loss, weighted.
+  package static let loss = "loss"
   /// The learning rate of the step.
-  case learningRate = "learning_rate"
+  package static let learningRate = "learning_rate"
   /// The global gradient norm before clipping.
-  case gradientNorm = "gradient_norm"
+  package static let gradientNorm = "gradient_norm"
   /// The number of steps so far that changed nothing, because they were not finite.
-  case skipped
+  package static let skipped = "skipped"
   /// The accuracy of an evaluation, 0...1.
-  case accuracy
+  package static let accuracy = "accuracy"
   /// The weighted F1 of an evaluation, 0...1.
-  case weightedF1 = "weighted_f1"
+  package static let weightedF1 = "weighted_f1"
   /// The seconds that the step or the evaluation took.
-  case timeTaken = "time_taken"
+  package static let timeTaken = "time_taken"
   /// The seconds since this process started to train.
-  case timeElapsed = "time_elapsed"
+  package static let timeElapsed = "time_elapsed"
   /// The utterances trained on or scored in a second.
-  case utterancesPerSecond = "utterances_per_second"
+  package static let utterancesPerSecond = "utterances_per_second"
+
+  /// The names of the columns after event, epoch and step, in their order.
+  package let names: [String]
+
+  /// The columns of a model.
+  ///
+  /// - Parameter lossTerms: the names of the unweighted parts of the loss; the first is the
+  ///   cross-entropy of the prediction, which evaluations have too.
+  package init(lossTerms: [String]) {
+    names =
+      [Self.utterances, Self.loss] + lossTerms
+      + [
+        Self.learningRate, Self.gradientNorm, Self.skipped, Self.accuracy, Self.weightedF1,
+        Self.timeTaken, Self.timeElapsed, Self.utterancesPerSecond,
+      ]
+  }
+
+  /// A row as a JSON object on one line, with every column in its place.
+  package func json(_ row: MetricsRow) -> String {
+    let head = "{\"event\":\"\(row.event.rawValue)\",\"epoch\":\(row.epoch),\"step\":\(row.step)"
+    let figures = names.map { name in
+      ",\"\(name)\":" + (row.values[name].map(JSONText.number) ?? "null")
+    }
+    return head + figures.joined() + "}\n"
+  }
+
+  /// A row as a line of `metrics.csv`; empty where there is no figure, or none that is a number.
+  ///
+  /// The rows of JSON do not distinguish these two either, and the table is made from them again
+  /// when a run is resumed.
+  package func csv(_ row: MetricsRow) -> String {
+    let figures = names.map { name in
+      row.values[name].map { $0.isFinite ? JSONText.number($0) : "" } ?? ""
+    }
+    return ([row.event.rawValue, String(row.epoch), String(row.step)] + figures)
+      .joined(separator: ",") + "\n"
+  }
+
+  /// The first line of `metrics.csv`.
+  package var csvHeader: String {
+    (["event", "epoch", "step"] + names).joined(separator: ",") + "\n"
+  }
 }
 
 /// One row of `metrics.jsonl` and `metrics.csv`: a logged step or an evaluation.
 package struct MetricsRow: Sendable, Equatable {
-  /// What a row tells about.
+  /// What a row describes.
   package enum Event: String, CaseIterable, Sendable {
     /// A training step.
     case train
@@ -51,7 +81,7 @@ package struct MetricsRow: Sendable, Equatable {
     case test
   }
 
-  /// What the row tells about.
+  /// What the row describes.
   package let event: Event
 
   /// The epoch, counted from 1.
@@ -60,41 +90,15 @@ package struct MetricsRow: Sendable, Equatable {
   /// The number of steps made, skipped ones and this one included.
   package let step: Int
 
-  /// The figures of the row; the other columns stay empty.
-  package let values: [MetricsColumn: Double]
+  /// The figures of the row by the names of their columns; the other columns stay empty.
+  package let values: [String: Double]
 
   /// Creates a row.
-  package init(event: Event, epoch: Int, step: Int, values: [MetricsColumn: Double]) {
+  package init(event: Event, epoch: Int, step: Int, values: [String: Double]) {
     self.event = event
     self.epoch = epoch
     self.step = step
     self.values = values
-  }
-
-  /// The row as a JSON object on one line, with every column in its place.
-  package var json: String {
-    let head = "{\"event\":\"\(event.rawValue)\",\"epoch\":\(epoch),\"step\":\(step)"
-    let figures = MetricsColumn.allCases.map { column in
-      ",\"\(column.rawValue)\":" + (values[column].map(JSONText.number) ?? "null")
-    }
-    return head + figures.joined() + "}\n"
-  }
-
-  /// The row as a line of `metrics.csv`; empty where there is no figure, or none that is a number.
-  ///
-  /// The rows of JSON do not tell these two apart either, and the table is made from them again when
-  /// a run is resumed.
-  package var csv: String {
-    let figures = MetricsColumn.allCases.map { column in
-      values[column].map { $0.isFinite ? JSONText.number($0) : "" } ?? ""
-    }
-    return ([event.rawValue, String(epoch), String(step)] + figures).joined(separator: ",") + "\n"
-  }
-
-  /// The first line of `metrics.csv`.
-  package static var csvHeader: String {
-    (["event", "epoch", "step"] + MetricsColumn.allCases.map(\.rawValue)).joined(separator: ",")
-      + "\n"
   }
 }
 
@@ -105,6 +109,8 @@ extension MetricsRow: Decodable {
     init(stringValue: String) { self.stringValue = stringValue }
     init?(intValue: Int) { nil }
   }
+
+  private static let heading = ["event", "epoch", "step"]
 
   /// Reads a row of `metrics.jsonl`.
   package init(from decoder: any Decoder) throws {
@@ -117,10 +123,9 @@ extension MetricsRow: Decodable {
     self.event = event
     epoch = try container.decode(Int.self, forKey: Key(stringValue: "epoch"))
     step = try container.decode(Int.self, forKey: Key(stringValue: "step"))
-    var values: [MetricsColumn: Double] = [:]
-    for column in MetricsColumn.allCases {
-      let key = Key(stringValue: column.rawValue)
-      values[column] = try container.decodeIfPresent(Double.self, forKey: key)
+    var values: [String: Double] = [:]
+    for key in container.allKeys where !Self.heading.contains(key.stringValue) {
+      values[key.stringValue] = try container.decodeIfPresent(Double.self, forKey: key)
     }
     self.values = values
   }

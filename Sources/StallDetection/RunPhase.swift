@@ -8,9 +8,11 @@ package enum RunPhase: UInt8, CaseIterable, Sendable {
   case open
   /// Choosing the dialogues of the next step.
   case plan
-  /// Computing from the features to the losses.
+  /// Computing from the features to the predictions.
   case forward
-  /// Summing prototype statistics over ranks.
+  /// Computing the parts of the loss.
+  case losses
+  /// Summing what a loss needs of the whole batch over ranks.
   case sums
   /// Computing gradients.
   case backward
@@ -28,6 +30,11 @@ package enum RunPhase: UInt8, CaseIterable, Sendable {
   case save
   /// Ending in good order.
   case finish
+
+  /// The phases that take the time of a training step, in their order.
+  package static let ofStep: [RunPhase] = [
+    .load, .forward, .losses, .sums, .backward, .allreduce, .update,
+  ]
 
   /// The name.
   package var name: String { "\(self)" }

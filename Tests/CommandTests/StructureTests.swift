@@ -23,7 +23,7 @@ struct StructureTests {
     "Configuration": ["Files", "DFERCModel", "Yams"],
     "RunRecords": ["Files", "Configuration", "Logging"],
     "JobControl": ["StallDetection", "Checkpointing", "RunRecords"],
-    "Training": ["JobControl", "DFERCModel", "DialogueData", "Optimizing"],
+    "Training": ["JobControl", "DialogueData", "Optimizing"],
     "Doctor": ["JobControl", "Training"],
     "dferc-dist": ["Doctor", "Training", "ArgumentParser"],
   ]
@@ -57,6 +57,14 @@ struct StructureTests {
       let forbidden = room.imports.subtracting(Self.closure(room.name))
       #expect(forbidden.isEmpty, "\(room.name) may not import \(forbidden.sorted())")
     }
+  }
+
+  @Test("Models are known to the configuration, and to nothing above it")
+  func models() throws {
+    let modelRooms: Set = ["DFERCModel"]
+    let rooms = try describe().targets.filter { $0.path.hasPrefix("Sources/") }
+    let users = rooms.filter { !$0.imports.isDisjoint(with: modelRooms) }.map(\.name)
+    #expect(users == ["Configuration"])
   }
 
   @Test("Every target imports what it declares, and declares what it imports")

@@ -1,3 +1,4 @@
+import DFERCModel
 import Foundation
 import TensorCore
 import Testing
@@ -16,6 +17,7 @@ struct ConfigurationDefaultsTests {
       path: null
       modalities: [text, audio, visual]
     model:
+      name: dferc
       width: 300
       alignmentWidth: 500
       contextHidden: 300
@@ -71,12 +73,21 @@ struct ConfigurationDefaultsTests {
 
   @Test("Every stored property of every section has a key, and only these")
   func everyPropertyHasAKey() {
-    let properties = Mirror(reflecting: RunConfiguration()).children.flatMap { section in
+    let sections = Mirror(reflecting: RunConfiguration()).children.filter { $0.label != "model" }
+    let properties = sections.flatMap { section in
       Mirror(reflecting: section.value).children.map {
         "\(section.label ?? "").\($0.label ?? "")"
       }
     }
-    #expect(properties == RunConfiguration.keys.map(\.name))
+    for model in ModelRegistry.models {
+      var configuration = RunConfiguration()
+      configuration.model = ChosenModel(model.init())
+      let own = configuration.model.keys.map(\.name).dropFirst()
+      #expect(
+        configuration.keys.map(\.name).filter { !own.contains($0) && $0 != "model.name" }
+          == properties)
+      #expect(Mirror(reflecting: model.init()).children.count == own.count)
+    }
   }
 
   @Test("Printed YAML reads back to the same values and prints to the same bytes")
@@ -84,9 +95,10 @@ struct ConfigurationDefaultsTests {
     var configuration = RunConfiguration()
     configuration.data.path = "/data/a \"quoted\" name: # not a comment\n\u{1}"
     configuration.data.modalities = [.text, .visual]
-    configuration.model.ablations = [.noUtterance, .cfmAttention, .crmZero]
-    configuration.loss.reduction = .sum
-    configuration.prototype.reset = .epoch
+    var options = DFERCOptions()
+    options.ablations = [.noUtterance, .cfmAttention, .crmZero]
+    (options.reduction, options.prototypeReset) = (.sum, .epoch)
+    configuration.model = ChosenModel(options)
     configuration.textEncoder.trainable = false
     configuration.optimizer.learningRate = 0.1 + 0.2
     configuration.optimizer.epsilon = .leastNonzeroMagnitude
@@ -114,7 +126,7 @@ struct ConfigurationDefaultsTests {
   func syntheticFile() throws {
     let resolved = try ResolvedConfiguration(file: "\(Self.configs)/synthetic.yaml")
     #expect(resolved.configuration == RunConfiguration())
-    for key in RunConfiguration.keys {
+    for key in RunConfiguration().keys {
       #expect(resolved.origin(of: key.name) != .standard, "\(key.name) is not in the file")
     }
   }
@@ -128,9 +140,9 @@ struct ConfigurationDefaultsTests {
 
     let iemocap = try ResolvedConfiguration(file: "\(Self.configs)/iemocap.yaml").configuration
     expected.data.path = "\(Self.configs)/../data/iemocap"
-    expected.loss.contrastive = 0.2
-    expected.loss.contribution = 0.9
-    expected.loss.prototype = 1
+    var options = DFERCOptions()
+    (options.contrastive, options.contribution, options.prototype) = (0.2, 0.9, 1)
+    expected.model = ChosenModel(options)
     expected.train.dialoguesPerBatch = 4
     #expect(iemocap == expected)
   }

@@ -1,6 +1,6 @@
 import Crypto
-import DFERCModel
 import JobControl
+import NeuralNet
 import TensorCore
 import TestSupport
 
@@ -36,7 +36,7 @@ extension HostileReader {
     _ = try checkpoint.text(CheckpointCoding.Key.dataset)
     let state = SmallModel.state()
     try CheckpointCoding.restore(state, from: checkpoint)
-    takeStep(state.prototypes)
+    takeStep(state.buffers)
     var progress = try CheckpointCoding.progress(of: checkpoint)
     progress.step += 1
     progress.cursor += 1
@@ -46,10 +46,14 @@ extension HostileReader {
     state.optimizer?.updateCount += 1
   }
 
-  private static func takeStep(_ prototypes: EmotionPrototypes) {
-    var statistics = [Double](repeating: 1, count: prototypes.statisticsCount)
-    statistics.withUnsafeMutableBufferPointer { prototypes.stage($0) }
-    prototypes.commit()
+  /// Counts on in every running buffer and forms the means.
+  private static func takeStep(_ buffers: RunningBuffers) {
+    for buffer in buffers.layout.buffers where buffer.type == .int64 {
+      let counts = buffers.bytes(of: buffer).bindMemory(to: Int64.self)
+      for index in counts.indices { counts[index] += 1 }
+    }
+    buffers.discard()
+    for mean in buffers.layout.means { _ = buffers.values(of: mean) }
   }
 
   /// Weights files as `step --weights` reads them.
@@ -70,7 +74,7 @@ extension HostileReader {
     let single = try SingleStep(
       model: model, configuration: SmallModel.configuration, team: RankTeam.join(threads: 1))
     try single.readWeights(path)
-    takeStep(single.prototypes)
+    takeStep(single.buffers)
   }
 }
 

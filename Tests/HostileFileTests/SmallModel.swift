@@ -17,21 +17,21 @@ enum SmallModel {
   static let configuration: RunConfiguration = {
     var configuration = RunConfiguration()
     configuration.data.modalities = [.text, .audio]
-    configuration.model.width = 3
-    configuration.model.alignmentWidth = 4
-    configuration.model.contextHidden = 2
+    var options = DFERCOptions()
+    (options.width, options.alignmentWidth, options.contextHidden) = (3, 4, 2)
+    configuration.model = ChosenModel(options)
     return configuration
   }()
 
   /// A state with an optimizer, all of whose numbers are small.
   static func state() -> ModelState {
-    let model = DFERC(
-      DFERCOptions(configuration, widths: widths, emotionCount: emotions.count))
+    let modalities = widths.sorted { $0.value > $1.value }.map { ModalityWidth($0, width: $1) }
+    let model = configuration.model.options.makeModel(modalities, classCount: emotions.count)
     let parameters = Parameters(layout: model.layout)
     parameters.initialize(seed: 1)
     return ModelState(
       model: model, parameters: parameters,
-      prototypes: EmotionPrototypes(emotionCount: emotions.count, width: 4),
+      buffers: RunningBuffers(layout: model.runningBuffers),
       optimizer: AdamW(configuration, layout: model.layout, shard: 0..<model.layout.count))
   }
 
@@ -75,8 +75,8 @@ enum SmallModel {
       let values = Array(state.parameters.values.elements[parameter.range])
       writer.add(parameter.name, values, shape: parameter.shape)
     }
-    writer.add(CheckpointCoding.prototypes, [Float](repeating: 0.5, count: 8), shape: [2, 4])
-    writer.add(CheckpointCoding.counts, [3, 5] as [Int64], shape: [2])
+    writer.add("prototypes", [Float](repeating: 0.5, count: 8), shape: [2, 4])
+    writer.add("counts", [3, 5] as [Int64], shape: [2])
     var bytes: [UInt8] = []
     try writer.write { bytes.append(contentsOf: $0) }
     return bytes

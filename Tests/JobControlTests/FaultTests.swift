@@ -104,16 +104,16 @@ struct FaultTests {
     var gradient = [Float](repeating: 1, count: 9)
     try gradient.withUnsafeMutableBufferPointer { buffer in
       try injector.enter(.backward, step: 2)
-      injector.poison(buffer, in: .backward, step: 1)
-      injector.poison(buffer, in: .allreduce, step: 2)
+      injector.damage(buffer, in: .backward, step: 1)
+      injector.damage(buffer, in: .allreduce, step: 2)
       #expect(buffer.allSatisfy { $0 == 1 })
-      injector.poison(buffer, in: .backward, step: 2)
+      injector.damage(buffer, in: .backward, step: 2)
       #expect(buffer.count { $0.isNaN } == 1)
       buffer.update(repeating: 1)
-      injector.poison(buffer, in: .backward, step: 2)
+      injector.damage(buffer, in: .backward, step: 2)
       #expect(buffer.count { $0.isNaN } == 1)
       buffer.update(repeating: 1)
-      injector.poison(buffer, in: .backward, step: 3)
+      injector.damage(buffer, in: .backward, step: 3)
       #expect(buffer.allSatisfy { $0 == 1 })
     }
   }
@@ -124,7 +124,7 @@ struct FaultTests {
     var parameters: [Float] = [1, 2, 3, 0, 0]
     try parameters.withUnsafeMutableBufferPointer { buffer in
       try injector.enter(.update, step: 2)
-      injector.flip(buffer, in: .update, step: 2)
+      injector.damage(buffer, in: .update, step: 2)
       let difference = zip(buffer, [1, 2, 3, 0, 0] as [Float]).map {
         ($0.bitPattern ^ $1.bitPattern).nonzeroBitCount
       }

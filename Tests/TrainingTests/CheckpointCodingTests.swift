@@ -56,11 +56,11 @@ struct SmallState {
   let state: ModelState
 
   init(seed: UInt64 = 1) {
-    var options = DFERCOptions(
-      modalities: [ModalityWidth(.text, width: 6), ModalityWidth(.audio, width: 4)],
-      emotionCount: 3)
+    var options = DFERCOptions()
     (options.width, options.alignmentWidth, options.contextHidden) = (8, 6, 4)
-    let model = DFERC(options)
+    let model = DFERC(
+      options, modalities: [ModalityWidth(.text, width: 6), ModalityWidth(.audio, width: 4)],
+      classCount: 3)
     let parameters = Parameters(layout: model.layout)
     parameters.initialize(seed: seed)
     let optimizer = AdamW(RunConfiguration(), layout: model.layout, shard: 0..<model.layout.count)
@@ -69,10 +69,11 @@ struct SmallState {
       optimizer.secondMoment.elements[index] = Float(index) / 512 + Float(seed)
     }
     optimizer.updateCount = 7
-    let prototypes = EmotionPrototypes(emotionCount: 3, width: 6)
-    prototypes.restore(sums: (0..<18).map { Double($0) / 3 }, counts: [3, 0, 5])
+    let buffers = RunningBuffers(layout: model.runningBuffers)
+    buffers.set("prototype_sums", (0..<18).map { Double($0) / 3 })
+    buffers.set("counts", [3, 0, 5] as [Int64])
     state = ModelState(
-      model: model, parameters: parameters, prototypes: prototypes, optimizer: optimizer)
+      model: model, parameters: parameters, buffers: buffers, optimizer: optimizer)
   }
 
   /// A copy of the state as it is now.

@@ -71,9 +71,9 @@ struct CheckpointSaverTests {
       ].compactMap(\.self) {
         for index in buffer.elements.indices { buffer.elements[index] += 1 }
       }
-      let prototypes = small.state.prototypes
-      prototypes.restore(
-        sums: prototypes.sums.map { $0 + 1 }, counts: prototypes.counts.map { $0 + 1 })
+      small.state.buffers.bytes.bindMemory(to: UInt64.self).indices.forEach {
+        small.state.buffers.bytes.bindMemory(to: UInt64.self)[$0] += 1
+      }
     }
 
     /// The hash that the state has in a checkpoint.

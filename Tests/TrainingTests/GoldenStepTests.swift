@@ -31,46 +31,48 @@ struct GoldenStepTests {
     let golden = try GoldenFile(name)
     let engine = try golden.engine(TrainingRig.soloTeam())
     let batch = golden.batch(golden.dialogues, microBatches: microBatches)
-    let parts = try engine.run(batch, of: golden.split, randomness: golden.randomness)
-    engine.prototypes.commit()
+    try engine.run(batch, of: golden.split, randomness: golden.randomness)
+    engine.buffers.commit()
     let floor = try golden.gradientFloor
-    try golden.expectLosses(
-      parts, engine.model.options.loss, try golden.losses, floor: floor, name)
-    let pass = engine.pass
-    let rows = golden.rows(inOrderOf: pass.dialogues)
-    let logits = pass.prediction.logits.value
+    golden.expectLosses(engine, try golden.losses, floor: floor, name)
+    let rows = golden.rows(inOrderOf: engine.loader.dialogues)
+    let prediction = try #require(engine.prediction)
+    let logits = prediction.logits.value
     let expected = try golden.file.floats("expected.logits")
     let reordered = rows.flatMap { expected[$0 * logits.columns..<($0 + 1) * logits.columns] }
     expectClose(
       Array(logits.elements), reordered, tolerance: Self.tolerance, floor: floor, "\(name) logits")
-    try expectExtras(pass.prediction, golden, rows, floor: floor, name)
+    try expectExtras(engine.model.extras, prediction, golden, rows, floor: floor, name)
     for parameter in engine.model.layout.parameters {
       expectClose(
         Array(engine.gradients.elements[parameter.range]),
         try golden.file.floats("expected.gradient.\(parameter.name)"),
         tolerance: Self.tolerance, floor: floor, "\(name) gradient of \(parameter.name)")
     }
+    let means = try #require(engine.buffers.layout.means.first)
+    #expect(means.name == "prototypes")
     expectClose(
-      Array(engine.prototypes.prototypes.elements),
-      try golden.file.floats("expected.prototypes"), tolerance: Self.tolerance, floor: floor,
-      "\(name) prototypes")
-    #expect(try engine.prototypes.counts == golden.file.integers("expected.counts"))
+      engine.buffers.values(of: means), try golden.file.floats("expected.prototypes"),
+      tolerance: Self.tolerance, floor: floor, "\(name) prototypes")
+    #expect(
+      try engine.buffers.values("counts", as: Int64.self)
+        == golden.file.integers("expected.counts"))
   }
 
   private func expectExtras(
-    _ prediction: DFERC.Prediction, _ golden: GoldenFile, _ rows: [Int], floor: Double,
-    _ name: String
+    _ extras: [UtteranceExtra], _ prediction: Prediction, _ golden: GoldenFile, _ rows: [Int],
+    floor: Double, _ name: String
   ) throws {
-    let consistency = try golden.file.floats("expected.consistency")
-    expectClose(
-      Array(prediction.consistency.elements), rows.map { consistency[$0] },
-      tolerance: Self.tolerance, floor: floor, "\(name) consistency")
-    for (index, modality) in golden.options.modalities.enumerated() {
-      let expected = try golden.file.floats("expected.contribution.\(modality)")
+    let tensors = extras.flatMap { extra in
+      extra.components.isEmpty
+        ? [extra.tensor] : extra.components.map { "\(extra.tensor).\($0)" }
+    }
+    #expect(tensors.count == golden.options.modalities.count + 1)
+    for (tensor, column) in zip(tensors, prediction.extras) {
+      let expected = try golden.file.floats("expected.\(tensor)")
       expectClose(
-        rows.indices.map { prediction.contribution(modality: index, row: $0) },
-        rows.map { expected[$0] }, tolerance: Self.tolerance, floor: floor,
-        "\(name) contribution of \(modality)")
+        Array(column.elements), rows.map { expected[$0] }, tolerance: Self.tolerance,
+        floor: floor, "\(name) \(tensor)")
     }
   }
 
@@ -98,31 +100,28 @@ struct GoldenStepTests {
     let batches = try file.integers("batches").map(Int.init)
     try #require(losses.count == settings.steps && norms.count == settings.steps)
     var configuration = RunConfiguration()
-    configuration.model.dropout = 0
     configuration.optimizer.learningRate = settings.learningRate
     configuration.optimizer.weightDecay = settings.weightDecay
     configuration.optimizer.betas = settings.betas
     configuration.optimizer.epsilon = settings.epsilon
     configuration.optimizer.clipNorm = settings.clipNorm
-    let engine = StepEngine(
-      gradientEngine: try golden.engine(TrainingRig.soloTeam()), configuration: configuration,
+    let trainingStep = TrainingStep(
+      engine: try golden.engine(TrainingRig.soloTeam()), configuration: configuration,
       workers: .single)
     let schedule = LearningRateSchedule(
       warmupSteps: settings.warmupSteps, totalSteps: settings.steps)
     let size = batches.count / settings.steps
     for step in 0..<settings.steps {
       let chosen = batches[step * size..<(step + 1) * size].map { golden.dialogues[$0] }
-      let outcome = try engine.run(
+      let outcome = try trainingStep.run(
         golden.batch(chosen, microBatches: 1), of: golden.split, step: step,
         rateFactor: schedule.factor(step: step))
       #expect(outcome.effect == .updated)
       expectClose(
         [outcome.gradientNorm], [norms[step]], tolerance: Self.tolerance, "norm of step \(step)")
-      try golden.expectLosses(
-        outcome.parts, engine.gradientEngine.model.options.loss, losses[step], floor: 0,
-        "step \(step)")
+      golden.expectLosses(trainingStep.engine, losses[step], floor: 0, "step \(step)")
     }
-    let (trained, prototypes) = (engine.gradientEngine.parameters, engine.gradientEngine.prototypes)
+    let (trained, buffers) = (trainingStep.engine.parameters, trainingStep.engine.buffers)
     for parameter in trained.layout.parameters {
       expectClose(
         trained.tensor(of: parameter).values,
@@ -130,9 +129,10 @@ struct GoldenStepTests {
         "\(parameter.name) after training")
     }
     expectClose(
-      prototypes.sums, try file.doubles("expected.prototype_sums"), tolerance: Self.tolerance,
-      "sums")
-    #expect(try prototypes.counts == file.integers("expected.counts"))
+      buffers.values("prototype_sums", as: Double.self),
+      try file.doubles("expected.prototype_sums"), tolerance: Self.tolerance, "sums")
+    #expect(
+      try buffers.values("counts", as: Int64.self) == file.integers("expected.counts"))
   }
 }
 
@@ -150,23 +150,16 @@ private struct GoldenFile {
     let alignmentWidth: Int
     let contextHidden: Int
     let emotions: Int
-    let contrastive: Float
-    let contribution: Float
-    let prototype: Float
-    let modalityTemperature: Float
-    let utteranceTemperature: Float
-    let margin: Float
+    let contrastive: Double
+    let contribution: Double
+    let prototype: Double
+    let modalityTemperature: Double
+    let utteranceTemperature: Double
+    let margin: Double
   }
 
-  struct Losses: Decodable {
-    let loss: Double
-    let emotion: Double
-    let contrastiveModality: Double
-    let contrastiveUtterance: Double
-    let tcpClassification: Double
-    let tcpRegression: Double
-    let prototype: Double
-  }
+  /// The loss and its unweighted parts by their names.
+  typealias Losses = [String: Double]
 
   let file: SafetensorsFile
   let options: Options
@@ -187,9 +180,7 @@ private struct GoldenFile {
   }
 
   static func json<Value: Decodable>(_ type: Value.Type, _ text: String?) throws -> Value {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try decoder.decode(type, from: Data((text ?? "").utf8))
+    try JSONDecoder().decode(type, from: Data((text ?? "").utf8))
   }
 
   init(_ name: String) throws {
@@ -230,31 +221,32 @@ private struct GoldenFile {
 
   /// The engine of the production step with the file's parameters and running sums.
   func engine(_ team: RankTeam) throws -> GradientEngine {
-    var model = DFERCOptions(
-      modalities: options.modalities.map {
-        ModalityWidth($0, width: options.rawWidths["\($0)"] ?? 0)
-      }, emotionCount: options.emotions)
+    var model = DFERCOptions()
     model.width = options.width
     model.alignmentWidth = options.alignmentWidth
     model.contextHidden = options.contextHidden
     model.dropout = options.dropout
-    model.ablations = Set(options.ablations.compactMap(Ablation.init(rawValue:)))
-    model.loss.contrastive = options.contrastive
-    model.loss.contribution = options.contribution
-    model.loss.prototype = options.prototype
-    model.loss.reduction = options.reduction == "mean" ? .mean : .sum
-    model.loss.modalityTemperature = options.modalityTemperature
-    model.loss.utteranceTemperature = options.utteranceTemperature
-    model.loss.margin = options.margin
+    model.ablations = options.ablations.compactMap(Ablation.init(rawValue:))
+    model.contrastive = options.contrastive
+    model.contribution = options.contribution
+    model.prototype = options.prototype
+    model.reduction = options.reduction == "mean" ? .mean : .sum
+    model.modalityTemperature = options.modalityTemperature
+    model.utteranceTemperature = options.utteranceTemperature
+    model.margin = options.margin
+    let modalities = options.modalities.map {
+      ModalityWidth($0, width: options.rawWidths["\($0)"] ?? 0)
+    }
     let engine = try GradientEngine(
-      model: DFERC(model), seed: 0, sharing: StepOptions(products: .reproducible), team: team)
+      model: DFERC(model, modalities: modalities, classCount: options.emotions), seed: 0,
+      options: StepOptions(products: .reproducible), team: team)
     for parameter in engine.model.layout.parameters {
       try file.copyFloats(
         "parameter.\(parameter.name)", to: engine.parameters.tensor(of: parameter).elements)
     }
     if file.entry("prototype_sums") != nil {
-      engine.prototypes.restore(
-        sums: try file.doubles("prototype_sums"), counts: try file.integers("counts"))
+      engine.buffers.set("prototype_sums", try file.doubles("prototype_sums"))
+      engine.buffers.set("counts", try file.integers("counts"))
     }
     return engine
   }
@@ -288,18 +280,12 @@ private struct GoldenFile {
   }
 
   func expectLosses(
-    _ parts: LossParts, _ weights: DFERCOptions.Loss, _ expected: Losses, floor: Double,
-    _ name: String
-  ) throws {
+    _ engine: GradientEngine, _ expected: Losses, floor: Double, _ name: String
+  ) {
+    let names = ["loss"] + engine.model.lossTerms.map(\.name)
+    #expect(names.sorted() == expected.keys.sorted())
     expectClose(
-      [
-        parts.total(weights), parts.emotion, parts.contrastiveModality,
-        parts.contrastiveUtterance, parts.classification, parts.regression, parts.prototype,
-      ],
-      [
-        expected.loss, expected.emotion, expected.contrastiveModality,
-        expected.contrastiveUtterance, expected.tcpClassification, expected.tcpRegression,
-        expected.prototype,
-      ], tolerance: GoldenStepTests.tolerance, floor: floor, "\(name) losses")
+      [engine.loss] + Array(engine.lossParts), names.map { expected[$0] ?? .nan },
+      tolerance: GoldenStepTests.tolerance, floor: floor, "\(name) losses")
   }
 }

@@ -1,3 +1,4 @@
+import NeuralNet
 import TensorCore
 import Testing
 
@@ -62,20 +63,15 @@ struct ReplicaCheckTests {
       (
         "prototype_sums",
         { trainer in
-          let prototypes = trainer.state.prototypes
-          prototypes.restore(
-            sums: prototypes.sums.map { $0.nextUp }, counts: prototypes.counts)
+          trainer.state.buffers.change("prototype_sums")
         }
       ),
       (
         "counts",
         { trainer in
-          let prototypes = trainer.state.prototypes
-          prototypes.restore(
-            sums: prototypes.sums, counts: prototypes.counts.map { $0 > 0 ? $0 ^ 1 : 0 })
+          trainer.state.buffers.change("counts")
         }
       ),
-      ("prototypes", { $0.state.prototypes.prototypes.elements[3] += 1 }),
     ]
     for (index, (tensor, change)) in changes.enumerated() {
       let message = try rig.message("run\(index)", ranks: 3) { trainer in
@@ -87,6 +83,14 @@ struct ReplicaCheckTests {
         message.hasPrefix("step 1: rank 2 holds other bits of \(tensor) than the other ranks. "),
         "\(tensor): \(message)")
     }
+  }
+}
+
+extension RunningBuffers {
+  /// Changes the last bit of the first element of a buffer.
+  fileprivate func change(_ name: String) {
+    guard let buffer = layout.buffers.first(where: { $0.name == name }) else { return }
+    bytes(of: buffer)[0] ^= 1
   }
 }
 

@@ -1,5 +1,6 @@
 import Configuration
 import DialogueData
+import NeuralNet
 import Testing
 
 @testable import Training
@@ -34,9 +35,10 @@ struct ReproducibilityTests {
     var fixed = RunConfiguration()
     fixed.train.microBatches = 8
     let dataset = Dataset(SyntheticCorpus(seed: 1))
+    let model = fixed.model.options.makeModel([ModalityWidth(.text, width: 2)], classCount: 7)
     func metadata(_ ranks: Int, after before: [String: String]) throws -> [String: String] {
       try RunDescription.metadata(
-        fixed, dataset: dataset, digest: "", ranks: ranks, goingOnFrom: before)
+        fixed, model: model, dataset: dataset, digest: "", ranks: ranks, goingOnFrom: before)
     }
     let even = try metadata(4, after: [:])
     #expect(even["uneven_ranks"] == nil && even["ranks"] == nil)

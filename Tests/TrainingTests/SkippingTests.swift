@@ -45,11 +45,11 @@ struct SkippingTests {
     let outcomes = try rig.withTrainers("run", ranks: 3, faults: nan(rank: 2, steps: [3])) {
       trainer -> [String] in
       func bits() -> [UInt64] {
-        let optimizer = trainer.engine.optimizer
+        let optimizer = trainer.trainingStep.optimizer
         let moments = [optimizer.firstMoment, optimizer.secondMoment].flatMap { moment in
           moment.elements.map { UInt64($0.bitPattern) }
         }
-        return trainer.state.replicaDigests(includesMoments: false).map(\.value) + moments
+        return trainer.state.withoutMoments.replicaDigests.map(\.value) + moments
           + [UInt64(optimizer.updateCount)]
       }
       try trainer.step()
@@ -63,7 +63,7 @@ struct SkippingTests {
         "\(before == after)", "\(bits() == after)", "\(skipped.step) \(skipped.cursor)",
         "\(skipped.skippedSteps) \(skipped.skippedInARow)",
         "\(trainer.progress.skippedSteps) \(trainer.progress.skippedInARow)",
-        "\(trainer.engine.optimizer.updateCount)",
+        "\(trainer.trainingStep.optimizer.updateCount)",
       ]
     }
     for outcome in outcomes { #expect(outcome == ["true", "false", "3 108", "1 1", "1 0", "3"]) }
@@ -76,9 +76,9 @@ struct SkippingTests {
     #expect(run.isFinished)
     let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
     #expect(rows.map(\.step) == Array(1...12))
-    #expect(rows.map { $0.values[.skipped] } == [0, 0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3])
+    #expect(rows.map { $0.values["skipped"] } == [0, 0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3])
     #expect(
-      rows.map { $0.values[.gradientNorm] == nil } == (1...12).map { [3, 4, 9].contains($0) })
+      rows.map { $0.values["gradient_norm"] == nil } == (1...12).map { [3, 4, 9].contains($0) })
     #expect(run.log.contains("step 4, rank 0 (gradient of train-"), "\(run.log)")
     #expect(run.log.contains("the step is skipped, 2 in a row and 2 in all."))
     #expect(run.log.contains("the step is skipped, 1 in a row and 3 in all."))
@@ -115,7 +115,7 @@ struct SkippingTests {
       }
       try trainer.step()
     }
-    // The prototypes carry the trouble to rank 0 too, which is not at fault.
+    // The sums over the batch carry it to rank 0 too, which is not at fault.
     #expect(message.hasPrefix("step 1, rank 1 (prediction of train-"), "\(message)")
   }
 
@@ -137,9 +137,9 @@ struct SkippingTests {
     let run = try rig.train("run", ranks: 3, faults: ["nan@allreduce,rank=2,step=3"])
     #expect(run.isFinished)
     let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
-    #expect(rows.last?.values[.skipped] == 1)
+    #expect(rows.last?.values["skipped"] == 1)
     // Rank 0, which writes, has seen nothing wrong itself.
-    #expect(rows.map { $0.values[.gradientNorm] }.allSatisfy { $0 != nil })
+    #expect(rows.map { $0.values["gradient_norm"] }.allSatisfy { $0 != nil })
     #expect(run.log.contains("step 3, the sum over ranks, none of which is at fault"), "\(run.log)")
   }
 
@@ -150,7 +150,7 @@ struct SkippingTests {
       #expect {
         _ = try rig.withTrainers("run\(isSaving)", ranks: 2) { trainer in
           try trainer.step()
-          let optimizer = trainer.engine.optimizer
+          let optimizer = trainer.trainingStep.optimizer
           let tensors = [
             trainer.state.parameters.values, optimizer.firstMoment, optimizer.secondMoment,
           ]

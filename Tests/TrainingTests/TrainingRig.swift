@@ -109,6 +109,11 @@ struct TrainingRig {
     var log = ""
   }
 
+  /// The team of a silent rank among ranks that are threads.
+  static func team(_ collective: LoopbackCollective) -> RankTeam {
+    team(collective, Polls(.max) { _ in }, Lines(), [])
+  }
+
   /// The team of a rank that is alone and says nothing.
   static func soloTeam() -> RankTeam {
     let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
@@ -200,7 +205,7 @@ extension TrainingRig {
 
   private static func timeless(_ row: MetricsRow) -> MetricsRow {
     let kept = row.values.filter {
-      !$0.key.rawValue.hasPrefix("time_") && !$0.key.rawValue.hasSuffix("_per_second")
+      !$0.key.hasPrefix("time_") && !$0.key.hasSuffix("_per_second")
     }
     return MetricsRow(event: row.event, epoch: row.epoch, step: row.step, values: kept)
   }

@@ -17,6 +17,9 @@ package struct PackedBatch: Sendable {
   /// The emotion of each row in 0 ..< K, or ``Split/unlabelled``. `[N]`
   package private(set) var labels: [Int] = []
 
+  /// The speaker of each row, as an index by first appearance in its dialogue. `[N]`
+  package private(set) var speakers: [Int] = []
+
   /// Begins with no dialogues.
   package init() {}
 
@@ -58,6 +61,7 @@ package struct PackedBatch: Sendable {
   private mutating func clear() {
     dialogues.removeAll(keepingCapacity: true)
     labels.removeAll(keepingCapacity: true)
+    speakers.removeAll(keepingCapacity: true)
     offsets.removeAll(keepingCapacity: true)
     offsets.append(0)
     microBatchOffsets.removeAll(keepingCapacity: true)
@@ -67,6 +71,7 @@ package struct PackedBatch: Sendable {
   private mutating func append(_ dialogue: Int, of split: Split) {
     dialogues.append(dialogue)
     for row in split.dialogues[dialogue].rows { labels.append(split.labels[row]) }
+    speakers.append(contentsOf: split.dialogues[dialogue].speakers)
     offsets.append(labels.count)
   }
 

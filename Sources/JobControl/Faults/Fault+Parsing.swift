@@ -13,11 +13,8 @@ extension Fault {
     ("CONT", SIGCONT), ("ABRT", SIGABRT), ("SEGV", SIGSEGV),
   ]
 
-  /// The phases at which a rank stops to look for faults.
-  private static let phases: [RunPhase] = [
-    .start, .load, .open, .plan, .forward, .sums, .backward, .allreduce, .update, .compare, .log,
-    .evaluate, .save,
-  ]
+  /// The phases at which a rank can fail; at the end it has left the others.
+  private static let phases = RunPhase.allCases.filter { $0 != .finish }
 
   /// Reads `kind@phase,rank=K,step=S`.
   ///

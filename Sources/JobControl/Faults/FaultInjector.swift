@@ -30,23 +30,29 @@ package final class FaultInjector: Sendable {
     if let fault { try perform(fault.kind) }
   }
 
-  /// Poisons the gradient that this rank holds at the end of a phase, where that is to happen.
-  ///
-  /// It does so again when the step is computed again, as it would if the cause lay in the data.
-  package func poison(
-    _ gradient: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int
+  /// Damages what this rank holds at the end of a phase, where that is to happen.
+  package func damage(_ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int) {
+    poison(values, in: phase, step: step)
+    flipBit(of: values, in: phase, step: step)
+  }
+
+  /// Makes a value NaN, and again when the step is computed again, as it would be if the cause lay
+  /// in the data.
+  private func poison(
+    _ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int
   ) {
     let isDue = take { fault in
       fault.kind == .notANumber && fault.place == .phase(phase) && fault.matches(step)
     }
     if isDue != nil { poisoned.withLock { $0 = (phase, step) } }
     if poisoned.withLock({ $0.map { $0 == (phase, step) } ?? false }) {
-      gradient[gradient.count / 2] = .nan
+      values[values.count / 2] = .nan
     }
   }
 
-  /// Changes one bit of what this rank holds at the end of a phase, where that is to happen.
-  package func flip(_ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int) {
+  private func flipBit(
+    of values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int
+  ) {
     let fault = take { $0.kind == .flip && $0.place == .phase(phase) && $0.matches(step) }
     guard fault != nil, let index = values.indices.last(where: { values[$0] != 0 }) else { return }
     values[index] = Float(bitPattern: values[index].bitPattern ^ 1 << 12)

@@ -1,4 +1,3 @@
-import DFERCModel
 import DataParallel
 import DialogueData
 import NeuralNet
@@ -20,29 +19,33 @@ package struct Evaluator {
     package let crossEntropy: Double
   }
 
-  private let model: DFERC
+  private let model: any Model
   private let collective: any Collective
   private let heartbeat: Heartbeat
   private let isStopRequested: () -> Bool
-  private let pass: BatchPass
+  /// The dialogues that are being scored.
+  package let loader: BatchLoader
 
   /// - Parameters:
   ///   - model: what is scored.
   ///   - parameters: of the model.
+  ///   - buffers: the running buffers of the model, which do not change.
   ///   - collective: the ranks that share the work.
   ///   - workers: of this rank.
   ///   - heartbeat: beats for every group that is scored.
   ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
   package init(
-    model: DFERC, parameters: Parameters, collective: any Collective, workers: Workers,
-    heartbeat: Heartbeat, isStopRequested: @escaping () -> Bool = { false }
+    model: any Model, parameters: Parameters, buffers: RunningBuffers,
+    collective: any Collective, workers: Workers, heartbeat: Heartbeat,
+    isStopRequested: @escaping () -> Bool = { false }
   ) {
     self.model = model
     self.collective = collective
     self.heartbeat = heartbeat
     self.isStopRequested = isStopRequested
-    pass = BatchPass(
-      model: model, parameters: parameters, workers: workers, products: .reproducible)
+    loader = BatchLoader(
+      model: model, parameters: parameters, buffers: buffers, workers: workers,
+      products: .reproducible)
   }
 
   /// Scores a split with labels; collective.
@@ -54,11 +57,11 @@ package struct Evaluator {
   package func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores? {
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
     let groups = groupLimit.map { Array(plan.groups.prefix($0)) } ?? plan.groups
-    var matrix = ConfusionMatrix(classCount: model.options.emotionCount)
+    var matrix = ConfusionMatrix(classCount: model.classCount)
     // The last element is no loss: it counts the ranks that were asked to stop.
     var losses = [Double](repeating: 0, count: groups.count + 1)
-    try forEachOwnGroup(groups, of: split) { index, probabilities in
-      for (row, label) in pass.labels.enumerated() {
+    try forEachOwnGroup(groups, of: split) { index, probabilities, _ in
+      for (row, label) in loader.labels.enumerated() {
         let scores = probabilities.row(row)
         matrix.record(truth: label, predicted: Self.argmax(scores, count: probabilities.columns))
         losses[index] -= Double(max(scores[label], .leastNormalMagnitude)).logarithm
@@ -75,11 +78,11 @@ package struct Evaluator {
 
   /// Runs the model over this rank's groups.
   ///
-  /// - Parameter body: called with the group's index and the probabilities [N, K] of its rows; the
-  ///   micro-batch's dialogues, labels and prediction are those of the group.
+  /// - Parameter body: called with the index of a group, the probabilities [N, K] of its rows and the
+  ///   prediction; ``loader`` has the dialogues and labels.
   package func forEachOwnGroup(
     _ groups: [Range<Int>], of split: Split,
-    _ body: (_ index: Int, _ probabilities: Tensor) throws -> Void
+    _ body: (_ index: Int, _ probabilities: Tensor, _ prediction: Prediction) throws -> Void
   ) throws {
     let mine = RankShare.range(
       of: groups.count, rank: collective.rank, rankCount: collective.size)
@@ -89,16 +92,20 @@ package struct Evaluator {
     defer { BLASLibrary.setThreadCount(threads) }
     for index in mine where !isStopRequested() {
       heartbeat.beat()
-      pass.load(groups[index], of: split)
-      pass.encode()
-      let logits = pass.predict().logits.value
-      Classification.softmaxForward(logits, into: logits)
-      try body(index, logits)
+      let loaded = loader.load(groups[index], from: split)
+      let prediction = Self.predict(model, loaded.batch, loaded.pass)
+      let logits = prediction.logits.value
+      let probabilities = loader.tape.arena.tensor(rows: logits.rows, columns: logits.columns)
+      Classification.softmaxForward(logits, into: probabilities)
+      try body(index, probabilities, prediction)
     }
   }
 
-  /// The micro-batch that is being scored.
-  package var current: BatchPass { pass }
+  private static func predict(
+    _ model: some Model, _ batch: UtteranceBatch, _ pass: Pass
+  ) -> Prediction {
+    model.forward(batch, pass).prediction
+  }
 
   /// The most probable emotion, the first of equals.
   package static func argmax(_ scores: UnsafePointer<Float>, count: Int) -> Int {

@@ -1,7 +1,7 @@
 import Configuration
-import DFERCModel
 import DialogueData
 import Files
+import NeuralNet
 import TensorCore
 
 /// The splits of a run, checked, and what they have in common.
@@ -38,10 +38,8 @@ package struct LoadedData {
   }
 
   /// The model of a configuration for this data.
-  package func model(of configuration: RunConfiguration) -> DFERC {
-    DFERC(
-      DFERCOptions(
-        configuration, widths: train.modalities, emotionCount: dataset.manifest.emotions.count))
+  package func model(of configuration: RunConfiguration) -> any Model {
+    configuration.model(for: train)
   }
 
   /// The dataset of a configuration; its splits are read or made when they are asked for.

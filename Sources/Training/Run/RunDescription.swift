@@ -1,7 +1,8 @@
 import Configuration
 import DialogueData
-import Foundation
+import Files
 import JobControl
+import NeuralNet
 import TensorCore
 
 /// What a run was made with, as checkpoints and results tell it.
@@ -21,18 +22,21 @@ package enum RunDescription {
   ///
   /// - Parameters:
   ///   - configuration: of the run.
+  ///   - model: that is trained.
   ///   - dataset: that it is trained on.
   ///   - digest: of the dataset.
   ///   - ranks: how many train.
   ///   - before: the metadata of the checkpoint that the run goes on from.
   package static func metadata(
-    _ configuration: RunConfiguration, dataset: Dataset, digest: String, ranks: Int,
-    goingOnFrom before: [String: String]
+    _ configuration: RunConfiguration, model: any Model, dataset: Dataset, digest: String,
+    ranks: Int, goingOnFrom before: [String: String]
   ) throws -> [String: String] {
     var metadata = libraries
     metadata[CheckpointCoding.Key.configuration] = configuration.yaml
-    metadata[CheckpointCoding.Key.emotions] = String(
-      decoding: try JSONEncoder().encode(dataset.manifest.emotions), as: UTF8.self)
+    metadata[CheckpointCoding.Key.model] = configuration.model.name
+    metadata[CheckpointCoding.Key.widths] = try JSONText.line(
+      Dictionary(uniqueKeysWithValues: model.modalities.map { ($0.modality.rawValue, $0.width) }))
+    metadata[CheckpointCoding.Key.emotions] = try JSONText.line(dataset.manifest.emotions)
     metadata[CheckpointCoding.Key.dataset] = digest
     metadata["dataset"] = dataset.manifest.name
     // With fixed micro-batches nothing depends on the ranks, so the file does not tell them; but for

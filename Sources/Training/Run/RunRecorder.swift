@@ -1,7 +1,7 @@
-import DFERCModel
 import DialogueData
 import Files
 import Logging
+import NeuralNet
 import RunRecords
 
 /// What rank 0 tells of a run while it goes on: rows, lines, the result.
@@ -10,6 +10,7 @@ package final class RunRecorder {
   package let name: String
   /// Writes the checkpoints.
   package let saver: CheckpointSaver
+  private let lossTerms: [LossTerm]
   private let folder: RunFolder
   private let metrics: MetricsLog
   private let samples: SampleLog?
@@ -20,6 +21,7 @@ package final class RunRecorder {
 
   /// - Parameters:
   ///   - name: of the run.
+  ///   - lossTerms: the parts of the loss.
   ///   - folder: open and locked.
   ///   - saver: of the folder's checkpoints.
   ///   - log: of rank 0.
@@ -27,15 +29,17 @@ package final class RunRecorder {
   ///   - logsSamples: whether the dialogues of every step are written down.
   /// - Throws: `FileError`.
   package init(
-    name: String, folder: RunFolder, saver: CheckpointSaver, log: RunLog,
+    name: String, lossTerms: [LossTerm], folder: RunFolder, saver: CheckpointSaver, log: RunLog,
     resumingAt progress: TrainingProgress?, logsSamples: Bool
   ) throws {
     self.name = name
+    self.lossTerms = lossTerms
     self.folder = folder
     self.saver = saver
     self.log = log
     metrics = try MetricsLog(
-      folder: folder.path, resumingAt: progress?.step, isValidated: progress?.isValidated ?? false)
+      MetricsColumns(lossTerms: lossTerms.map(\.name)), folder: folder.path,
+      resumingAt: progress?.step, isValidated: progress?.isValidated ?? false)
     // A gap would look like dialogues that were left out.
     let goesOnLogging = progress != nil && SampleLog.exists(in: folder.path)
     samples =
@@ -72,29 +76,35 @@ package final class RunRecorder {
   }
 
   /// Writes the row of a step and shows how far the run is.
+  ///
+  /// - Parameters:
+  ///   - outcome: of the step.
+  ///   - parts: the unweighted parts of its loss.
+  ///   - batch: the global batch of the step.
+  ///   - split: the training split.
+  ///   - progress: after the step.
   package func record(
-    _ outcome: StepEngine.Outcome, of batch: GlobalBatch, in split: Split,
+    _ outcome: TrainingStep.Outcome, _ parts: [Double], of batch: GlobalBatch,
+    in split: Split,
     _ progress: TrainingProgress
   ) throws {
     let now = ContinuousClock.now
     let seconds = (now - lastStep) / .seconds(1)
     lastStep = now
     let epoch = progress.epoch + 1
+    var values = [
+      MetricsColumns.utterances: Double(batch.utteranceCount),
+      MetricsColumns.loss: outcome.loss,
+      MetricsColumns.learningRate: outcome.learningRate,
+      MetricsColumns.gradientNorm: outcome.gradientNorm,
+      MetricsColumns.skipped: Double(progress.skippedSteps),
+      MetricsColumns.timeTaken: seconds,
+      MetricsColumns.timeElapsed: secondsElapsed,
+      MetricsColumns.utterancesPerSecond: Double(batch.utteranceCount) / seconds,
+    ]
+    for (term, part) in zip(lossTerms, parts) { values[term.name] = part }
     try metrics.add(
-      MetricsRow(
-        event: .train, epoch: epoch, step: progress.step,
-        values: [
-          .utterances: Double(batch.utteranceCount), .loss: outcome.loss,
-          .emotion: outcome.parts.emotion,
-          .contrastiveModality: outcome.parts.contrastiveModality,
-          .contrastiveUtterance: outcome.parts.contrastiveUtterance,
-          .tcpClassification: outcome.parts.classification,
-          .tcpRegression: outcome.parts.regression, .prototype: outcome.parts.prototype,
-          .learningRate: outcome.learningRate, .gradientNorm: outcome.gradientNorm,
-          .skipped: Double(progress.skippedSteps),
-          .timeTaken: seconds, .timeElapsed: secondsElapsed,
-          .utterancesPerSecond: Double(batch.utteranceCount) / seconds,
-        ]))
+      MetricsRow(event: .train, epoch: epoch, step: progress.step, values: values))
     try samples?.add(
       epoch: epoch, step: progress.step, dialogues: batch.dialogues.map { split.dialogues[$0].id })
     log.show(
@@ -113,9 +123,13 @@ package final class RunRecorder {
       MetricsRow(
         event: event, epoch: epoch, step: step,
         values: [
-          .utterances: count, .emotion: scores.crossEntropy, .accuracy: report.accuracy,
-          .weightedF1: report.weightedF1, .timeTaken: seconds, .timeElapsed: secondsElapsed,
-          .utterancesPerSecond: count / seconds,
+          MetricsColumns.utterances: count,
+          lossTerms[0].name: scores.crossEntropy,
+          MetricsColumns.accuracy: report.accuracy,
+          MetricsColumns.weightedF1: report.weightedF1,
+          MetricsColumns.timeTaken: seconds,
+          MetricsColumns.timeElapsed: secondsElapsed,
+          MetricsColumns.utterancesPerSecond: count / seconds,
         ]))
     if event == .validation {
       log.logger.info(

@@ -1,6 +1,5 @@
 import Checkpointing
 import Configuration
-import DFERCModel
 import DialogueData
 import JobControl
 import NeuralNet
@@ -8,8 +7,9 @@ import TensorCore
 
 /// A trained model on every rank, as `evaluate` and `predict` use it.
 package struct SavedModel {
-  package let model: DFERC
+  package let model: any Model
   package let parameters: Parameters
+  package let buffers: RunningBuffers
   package let emotions: [String]
   package let configuration: RunConfiguration
 
@@ -23,13 +23,10 @@ package struct SavedModel {
     let description = try team.shared(described ?? ModelDescription())
     configuration = try description.runConfiguration(of: path)
     emotions = description.emotions
-    model = DFERC(try description.options(of: configuration, path))
+    model = try description.model(of: configuration, path)
     parameters = Parameters(layout: model.layout)
-    let state = ModelState(
-      model: model, parameters: parameters,
-      prototypes: EmotionPrototypes(
-        emotionCount: emotions.count,
-        width: model.options.hasPrototypes ? model.options.alignmentWidth : 0), optimizer: nil)
+    buffers = RunningBuffers(layout: model.runningBuffers)
+    let state = ModelState(model: model, parameters: parameters, buffers: buffers)
     _ = try team.onRoot("reading the checkpoint") {
       if let checkpoint { try CheckpointCoding.restore(state, from: checkpoint) }
     }
@@ -59,7 +56,7 @@ package struct SavedModel {
     whileReading: () throws -> Void
   ) throws -> (Split, digest: String) {
     let options = ReadingOptions(
-      modalities: model.options.modalities.map(\.modality),
+      modalities: model.modalities.map(\.modality),
       allowsMissingEmotion: allowsMissingEmotion)
     let dataset = try Dataset(folder: folder, options: options)
     guard dataset.manifest.emotions == emotions else {
@@ -68,7 +65,7 @@ package struct SavedModel {
         reason: "the model was trained with others: \(emotions.joined(separator: ", "))",
         cure: "Use the dataset of the training run, or train on this one.")
     }
-    for modality in model.options.modalities {
+    for modality in model.modalities {
       let width = dataset.manifest.modalities[modality.modality]
       guard width != modality.width else { continue }
       throw DataError(

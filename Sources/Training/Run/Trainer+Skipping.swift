@@ -1,4 +1,3 @@
-import DFERCModel
 import DialogueData
 import JobControl
 import Logging
@@ -18,7 +17,7 @@ extension Trainer {
   ///   - batch: the step's; its number is that of the progress.
   /// - Throws: `TrainingError`, on all ranks, if such steps are not to be skipped or have become too
   ///   many in a row.
-  package func countSkip(_ outcome: StepEngine.Outcome, _ batch: GlobalBatch) throws {
+  package func countSkip(_ outcome: TrainingStep.Outcome, _ batch: GlobalBatch) throws {
     progress.skippedSteps += 1
     progress.skippedInARow += 1
     // A bit that has flipped on one rank may be what led out of the numbers.
@@ -36,12 +35,13 @@ extension Trainer {
   }
 
   private func notFinite(
-    _ outcome: StepEngine.Outcome, _ batch: GlobalBatch
+    _ outcome: TrainingStep.Outcome, _ batch: GlobalBatch
   ) throws -> TrainingError {
-    let search = NonFiniteSearch(engine: engine.gradientEngine, team: team)
+    let search = NonFiniteSearch(engine: trainingStep.engine, team: team)
     let culprits = try search.culprits(
       batch, of: data.train,
-      randomness: Dropout.Randomness(configuration, step: progress.step - 1))
+      randomness: Dropout.Randomness(
+        of: state.model, seed: configuration.train.seed, step: progress.step - 1))
     return TrainingError(
       kind: .notFinite, place: "step \(progress.step), \(culprits)",
       reason: "\(outcome.loss.isFinite ? "the gradient" : "the loss") is NaN or infinite",
@@ -55,30 +55,5 @@ extension Trainer {
   package func requireSoundState() throws {
     try compareReplicas(isDue: true)
     try state.requireFinite(step: progress.step, team)
-  }
-}
-
-extension ModelState {
-  /// Checks that the tensors are numbers; collective.
-  ///
-  /// A finite gradient can still lead out of the numbers, where a learning rate is far too high.
-  ///
-  /// - Throws: `TrainingError`, on all ranks.
-  package func requireFinite(step: Int, _ team: RankTeam) throws {
-    try team.together("checking the state") {
-      guard let tensor = firstNonFinite else { return }
-      throw TrainingError(
-        kind: .notFinite, place: "step \(step)",
-        reason: "\(tensor) is NaN or infinite after the update",
-        cure: "Lower optimizer.learningRate and go on from an older checkpoint.")
-    }
-  }
-
-  private var firstNonFinite: String? {
-    if !parameters.values.elements.allFinite { return "a parameter" }
-    guard let optimizer else { return nil }
-    // An infinite second moment would stop a parameter without a word.
-    let moments = [optimizer.firstMoment, optimizer.secondMoment]
-    return moments.allSatisfy(\.elements.allFinite) ? nil : "a moment of the optimizer"
   }
 }

@@ -11,11 +11,13 @@ extension Trainer {
   /// Trains on the next global batch.
   package func step() throws {
     try team.tracker.begin(step: progress.step + 1)
-    if progress.cursor == 0, configuration.prototype.reset == .epoch { state.prototypes.reset() }
+    if progress.cursor == 0, state.model.resetsRunningBuffersEachEpoch { state.buffers.reset() }
     let batch = currentEpochPlan().globalBatch(from: progress.cursor)
-    let outcome = try engine.run(
+    let outcome = try trainingStep.run(
       batch, of: data.train, step: progress.step,
       rateFactor: schedule.factor(step: progress.step))
+    // A search for what is not finite computes them anew, on this rank alone.
+    let lossParts = Array(trainingStep.engine.lossParts)
     progress.step += 1
     progress.cursor = batch.nextCursor
     switch outcome.effect {
@@ -25,8 +27,8 @@ extension Trainer {
     try compareReplicas()
     try team.tracker.enter(.log)
     alone {
-      if let damage = engine.optimizer.damage { throw memoryError(damage) }
-      try recorder?.record(outcome, of: batch, in: data.train, progress)
+      if let damage = trainingStep.optimizer.damage { throw memoryError(damage) }
+      try recorder?.record(outcome, lossParts, of: batch, in: data.train, progress)
     }
   }
 
@@ -35,21 +37,13 @@ extension Trainer {
   /// - Parameter isDue: whether it is due after any step.
   package func compareReplicas(isDue: Bool = false) throws {
     try replicaCheck.run(
-      state.replicaDigests(includesMoments: state.shards == nil),
-      step: progress.step, isDue: isDue)
+      state.replicaDigests, step: progress.step, isDue: isDue)
   }
 
   private func memoryError(_ damage: AdamW.Damage) -> LocatedError {
-    let parameter = state.model.layout.parameters.first { $0.range.contains(damage.element) }
-    let prefix =
-      switch damage.tensor {
-      case .parameter: ""
-      case .firstMoment: CheckpointCoding.firstMoment
-      case .secondMoment: CheckpointCoding.secondMoment
-      }
     let error = TrainingError(
       kind: .disagreement,
-      reason: "\(prefix)\(parameter?.name ?? "?") is not what the step before has left in memory",
+      reason: "\(state.name(of: damage)) is not what the step before has left in memory",
       cure: "Memory or a processor has failed: test node \(ProcessInfo.processInfo.hostName), and "
         + "go on from a checkpoint older than step \(progress.step - 1).")
     var status = team.world.heartbeat.status
@@ -131,9 +125,7 @@ extension Trainer {
 
   private func restoreBest() throws {
     // The moments of the optimizer do not belong to the best epoch.
-    let bestState = ModelState(
-      model: state.model, parameters: state.parameters, prototypes: state.prototypes,
-      optimizer: nil)
+    let bestState = state.withoutMoments
     let best = try team.onRoot("reading the best checkpoint") {
       try recorder?.saver.finish()
       return try recorder?.saver.restoreBest(into: bestState, expecting: progress.best)

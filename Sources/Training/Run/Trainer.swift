@@ -1,5 +1,4 @@
 import Configuration
-import DFERCModel
 import DataParallel
 import DialogueData
 import JobControl
@@ -18,7 +17,7 @@ package final class Trainer {
   package let data: LoadedData
   package let recorder: RunRecorder?
   package let plan: BatchPlan
-  package let engine: StepEngine
+  package let trainingStep: TrainingStep
   package let evaluator: Evaluator
   package let groupLimit: Int?
   package let replicaCheck: ReplicaCheck
@@ -62,18 +61,16 @@ package final class Trainer {
       dialoguesPerBatch: configuration.train.dialoguesPerBatch,
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
     let model = data.model(of: configuration)
-    let gradients = try GradientEngine(
-      model: model, seed: configuration.train.seed, sharing: StepOptions(configuration),
+    let engine = try GradientEngine(
+      model: model, seed: configuration.train.seed, options: StepOptions(configuration),
       team: team)
-    engine = StepEngine(
-      gradientEngine: gradients, configuration: configuration, workers: team.workers)
+    trainingStep = TrainingStep(
+      engine: engine, configuration: configuration, workers: team.workers)
+    state = ModelState(of: trainingStep)
     evaluator = Evaluator(
-      model: model, parameters: gradients.parameters, collective: team.collective,
-      workers: team.workers, heartbeat: team.world.heartbeat,
+      model: model, parameters: state.parameters, buffers: state.buffers,
+      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat,
       isStopRequested: team.isStopRequested)
-    state = ModelState(
-      model: model, parameters: gradients.parameters, prototypes: gradients.prototypes,
-      optimizer: engine.optimizer, shards: MomentShards(gradients))
     replicaCheck = ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps)
     schedule = makeSchedule()
   }

@@ -82,8 +82,10 @@ package struct TrainingSession {
         try log.open(folder.log)
         ErrorExit.register(log)
         try folder.write(configuration)
+        let model = data.model(of: configuration)
         let description = try RunDescription.metadata(
-          configuration, dataset: data.dataset, digest: data.digest, ranks: team.collective.size,
+          configuration, model: model, dataset: data.dataset, digest: data.digest,
+          ranks: team.collective.size,
           goingOnFrom: checkpoint?.metadata ?? [:])
         let changes = Reproducibility.changes(
           from: checkpoint?.metadata ?? [:], to: description,
@@ -93,7 +95,7 @@ package struct TrainingSession {
           folder: folder, store: store, tracker: team.tracker, description: description,
           ifSaveFails: configuration.checkpoint.ifSaveFails, log: log)
         recorder = try RunRecorder(
-          name: resolved.name, folder: folder, saver: saver, log: log,
+          name: resolved.name, lossTerms: model.lossTerms, folder: folder, saver: saver, log: log,
           resumingAt: try checkpoint.map(CheckpointCoding.progress),
           logsSamples: request.logsSamples)
         return

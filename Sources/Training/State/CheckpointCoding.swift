@@ -1,6 +1,5 @@
 import Checkpointing
 import Configuration
-import DFERCModel
 import Files
 import Foundation
 import NeuralNet
@@ -16,6 +15,8 @@ package enum CheckpointCoding {
     package static let validatedStep = "validated_step"
     package static let updates = "optimizer_updates"
     package static let configuration = "config"
+    package static let model = "model"
+    package static let widths = "widths"
     package static let emotions = "emotions"
     package static let best = "best"
     package static let bestEpoch = "best_epoch"
@@ -27,9 +28,6 @@ package enum CheckpointCoding {
     package static let unevenRanks = "uneven_ranks"
   }
 
-  package static let prototypes = "prototypes"
-  package static let prototypeSums = "prototype_sums"
-  package static let counts = "counts"
   package static let firstMoment = "optimizer.exp_avg."
   package static let secondMoment = "optimizer.exp_avg_sq."
 }
@@ -52,7 +50,7 @@ extension CheckpointCoding {
     add(snapshot.parameters, "", snapshot, to: &draft)
     add(snapshot.firstMoment, firstMoment, snapshot, to: &draft)
     add(snapshot.secondMoment, secondMoment, snapshot, to: &draft)
-    addPrototypes(snapshot, to: &draft)
+    addRunningBuffers(snapshot.buffers, to: &draft)
     return draft
   }
 
@@ -81,13 +79,25 @@ extension CheckpointCoding {
     }
   }
 
-  private static func addPrototypes(_ snapshot: StateSnapshot, to draft: inout CheckpointContents) {
-    let options = snapshot.model.options
-    guard options.hasPrototypes else { return }
-    let shape = [options.emotionCount, options.alignmentWidth]
-    draft.add(prototypes, UnsafeBufferPointer(snapshot.prototypes.elements), shape: shape)
-    draft.add(prototypeSums, snapshot.sums, shape: shape)
-    draft.add(counts, snapshot.counts, shape: [options.emotionCount])
+  private static func addRunningBuffers(
+    _ buffers: RunningBuffers, to draft: inout CheckpointContents
+  ) {
+    let layout = buffers.layout
+    guard layout.isPersistent else { return }
+    for mean in layout.means {
+      draft.add(mean.name, buffers.values(of: mean), shape: layout.sums(of: mean).shape)
+    }
+    for buffer in layout.buffers {
+      let bytes = UnsafeRawBufferPointer(buffers.bytes(of: buffer))
+      switch buffer.type {
+      case .float64:
+        draft.add(
+          buffer.name, Array(bytes.assumingMemoryBound(to: Double.self)), shape: buffer.shape)
+      case .int64:
+        draft.add(
+          buffer.name, Array(bytes.assumingMemoryBound(to: Int64.self)), shape: buffer.shape)
+      }
+    }
   }
 }
 
@@ -100,34 +110,31 @@ extension CheckpointCoding {
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first tensor that is absent or has
   ///   another shape.
   package static func restore(_ state: ModelState, from checkpoint: Checkpoint) throws {
-    try copy(state.parameters.values, "", state.model, from: checkpoint)
-    if state.model.options.hasPrototypes,
-      let seen = try checkpoint.tensors.prototypeState(state.prototypes)
-    {
-      state.prototypes.restore(sums: seen.sums, counts: seen.counts)
-    }
+    let layout = state.model.layout
+    try copy(state.parameters.values, "", layout, from: checkpoint)
+    try checkpoint.tensors.copyRunningBuffers(to: state.buffers)
     guard let optimizer = state.optimizer else { return }
     optimizer.updateCount = try checkpoint.count(Key.updates)
     guard state.shards == nil else { return }
-    try copy(optimizer.firstMoment, firstMoment, state.model, from: checkpoint)
-    try copy(optimizer.secondMoment, secondMoment, state.model, from: checkpoint)
+    try copy(optimizer.firstMoment, firstMoment, layout, from: checkpoint)
+    try copy(optimizer.secondMoment, secondMoment, layout, from: checkpoint)
   }
 
   /// All of one of the optimizer's moments.
   ///
   /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
   package static func moment(
-    _ prefix: String, of model: DFERC, from checkpoint: Checkpoint
+    _ prefix: String, of layout: ParameterLayout, from checkpoint: Checkpoint
   ) throws(CheckpointError) -> FloatBuffer {
-    let buffer = FloatBuffer(count: model.layout.count)
-    try copy(buffer, prefix, model, from: checkpoint)
+    let buffer = FloatBuffer(count: layout.count)
+    try copy(buffer, prefix, layout, from: checkpoint)
     return buffer
   }
 
   private static func copy(
-    _ buffer: FloatBuffer, _ prefix: String, _ model: DFERC, from checkpoint: Checkpoint
+    _ buffer: FloatBuffer, _ prefix: String, _ layout: ParameterLayout, from checkpoint: Checkpoint
   ) throws(CheckpointError) {
-    for parameter in model.layout.parameters {
+    for parameter in layout.parameters {
       try checkpoint.copyFloats(
         prefix + parameter.name, shape: parameter.shape,
         to: UnsafeMutableBufferPointer(rebasing: buffer.elements[parameter.range]))
@@ -191,43 +198,66 @@ extension CheckpointCoding {
   ///
   /// - Throws: `CheckpointError` naming the first one that is absent or has another shape.
   package static func requireTensors(
-    of model: DFERC, in checkpoint: Checkpoint
+    of model: any Model, in checkpoint: Checkpoint
   ) throws(CheckpointError) {
     for parameter in model.layout.parameters {
       try checkpoint.require(parameter.name, shape: parameter.shape)
     }
-    guard model.options.hasPrototypes else { return }
-    let count = model.options.emotionCount
-    try checkpoint.require(counts, shape: [count])
-    try checkpoint.require(prototypes, shape: [count, model.options.alignmentWidth])
+    let buffers = model.runningBuffers
+    guard buffers.isPersistent else { return }
+    // The sums of a mean follow from the mean and the counts where they are absent.
+    let sums = Set(buffers.means.map { buffers.sums(of: $0).name })
+    for buffer in buffers.buffers where !sums.contains(buffer.name) {
+      try checkpoint.require(buffer.name, shape: buffer.shape)
+    }
+    for mean in buffers.means {
+      try checkpoint.require(mean.name, shape: buffers.sums(of: mean).shape)
+    }
   }
 
   /// Checks that a checkpoint has all that a run of a model goes on from, in its place and form.
   ///
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first thing that is absent or wrong.
-  package static func requireRun(of model: DFERC, in checkpoint: Checkpoint) throws {
+  package static func requireRun(of model: any Model, in checkpoint: Checkpoint) throws {
     try requireTensors(of: model, in: checkpoint)
     for prefix in ["", firstMoment, secondMoment] {
       for parameter in model.layout.parameters {
         try checkpoint.requireFloats(prefix + parameter.name, shape: parameter.shape)
       }
     }
-    if model.options.hasPrototypes {
-      let (count, width) = (model.options.emotionCount, model.options.alignmentWidth)
-      _ = try checkpoint.tensors.prototypeState(
-        EmotionPrototypes(emotionCount: count, width: width))
-    }
+    try checkpoint.tensors.copyRunningBuffers(to: RunningBuffers(layout: model.runningBuffers))
     _ = try progress(of: checkpoint)
     _ = try checkpoint.count(Key.updates)
   }
 
   /// The raw width of every modality that a checkpoint's model reads.
-  package static func widths(of checkpoint: Checkpoint) -> [Modality: Int] {
+  ///
+  /// - Throws: `CheckpointError` for widths that are not of their form.
+  package static func widths(
+    of checkpoint: Checkpoint
+  ) throws(CheckpointError) -> [Modality: Int] {
     var widths: [Modality: Int] = [:]
+    let named = try namedWidths(of: checkpoint)
     for modality in Modality.allCases {
-      let shape = checkpoint.tensors.entry("input.\(modality).weight")?.shape
-      if let shape, shape.count == 2 { widths[modality] = shape[1] }
+      widths[modality] = named?[modality.rawValue] ?? projectedWidth(modality, in: checkpoint)
     }
     return widths
+  }
+
+  private static func namedWidths(
+    of checkpoint: Checkpoint
+  ) throws(CheckpointError) -> [String: Int]? {
+    guard let text = checkpoint.metadata[Key.widths] else { return nil }
+    do { return try JSONDecoder().decode([String: Int].self, text: text.utf8) } catch {
+      throw CheckpointError(
+        kind: .damaged, path: checkpoint.path, place: "metadata \(Key.widths)",
+        reason: "it is not a list of widths", cure: "Use another checkpoint.")
+    }
+  }
+
+  /// The width as the first program versions left it to be seen: in the shape of a projection.
+  private static func projectedWidth(_ modality: Modality, in checkpoint: Checkpoint) -> Int? {
+    let shape = checkpoint.tensors.entry("input.\(modality).weight")?.shape
+    return shape.flatMap { $0.count == 2 ? $0[1] : nil }
   }
 }

@@ -1,7 +1,7 @@
 import Checkpointing
 import Configuration
-import DFERCModel
 import DialogueData
+import NeuralNet
 import TensorCore
 
 /// What a checkpoint says of its model: enough to build it again on every rank.
@@ -32,11 +32,11 @@ package struct ModelDescription: Codable {
         reason: "there are \(emotions.count); a model has from 2 to "
           + "\(DatasetManifest.largestEmotionCount)", cure: "Use another checkpoint.")
     }
-    for (modality, width) in CheckpointCoding.widths(of: checkpoint) {
+    for (modality, width) in try CheckpointCoding.widths(of: checkpoint) {
       try Self.check(width, of: modality, in: checkpoint)
       widths[modality.rawValue] = width
     }
-    let model = DFERC(try options(of: runConfiguration(of: checkpoint.path), checkpoint.path))
+    let model = try model(of: runConfiguration(of: checkpoint.path), checkpoint.path)
     try CheckpointCoding.requireTensors(of: model, in: checkpoint)
   }
 
@@ -45,7 +45,7 @@ package struct ModelDescription: Codable {
   ) throws(CheckpointError) {
     guard !(1...DatasetManifest.largestWidth).contains(width) else { return }
     throw CheckpointError(
-      kind: .damaged, path: checkpoint.path, place: "tensor input.\(modality).weight",
+      kind: .damaged, path: checkpoint.path, place: "width of \(modality)",
       reason: "no model reads \(width) features of an utterance", cure: "Use another checkpoint.")
   }
 
@@ -57,23 +57,24 @@ package struct ModelDescription: Codable {
     try RunConfiguration(yaml: configuration, source: "\(path), config")
   }
 
-  /// The shape of the model.
+  /// The model.
   ///
   /// - Parameters:
   ///   - configuration: that of this description.
   ///   - path: the checkpoint, for messages.
   /// - Throws: `CheckpointError` where the checkpoint has none of the configuration's modalities.
-  package func options(
+  package func model(
     of configuration: RunConfiguration, _ path: String
-  ) throws(CheckpointError) -> DFERCOptions {
-    var found: [Modality: Int] = [:]
-    for modality in configuration.data.modalities { found[modality] = widths[modality.rawValue] }
-    guard !found.isEmpty else {
+  ) throws(CheckpointError) -> any Model {
+    let modalities = configuration.data.modalities.compactMap { modality in
+      widths[modality.rawValue].map { ModalityWidth(modality, width: $0) }
+    }
+    guard !modalities.isEmpty else {
       throw CheckpointError(
-        kind: .foreignFormat, path: path, place: "tensors",
-        reason: "no input projection is there",
+        kind: .foreignFormat, path: path, place: "metadata",
+        reason: "the model reads none of the modalities of its configuration",
         cure: "Name a checkpoint that dferc-dist has written.")
     }
-    return DFERCOptions(configuration, widths: found, emotionCount: emotions.count)
+    return configuration.model.options.makeModel(modalities, classCount: emotions.count)
   }
 }

@@ -1,44 +1,59 @@
-import DFERCModel
+import Checkpointing
 import DataParallel
+import Files
+import JobControl
 import NeuralNet
 import Optimizing
 import TensorCore
 
-/// The tensors of a run that every rank holds alike.
+/// The tensors of a run that every rank holds alike: a layout, values and two moments, and the
+/// model's running buffers.
 package struct ModelState {
-  package let model: DFERC
+  package let model: any Model
   package let parameters: Parameters
-  package let prototypes: EmotionPrototypes
+  package let buffers: RunningBuffers
   /// Nil where nothing is trained.
   package let optimizer: AdamW?
   /// Nil where every rank holds all moments of the optimizer.
-  package var shards: MomentShards?
+  package let shards: MomentShards?
 
+  /// The state of a model.
+  ///
   /// - Parameters:
-  ///   - model: whose tensors these are.
-  ///   - parameters: of the model.
-  ///   - prototypes: of the model.
   ///   - optimizer: nil where nothing is trained.
   ///   - shards: nil where every rank holds all moments of the optimizer.
   package init(
-    model: DFERC, parameters: Parameters, prototypes: EmotionPrototypes, optimizer: AdamW?,
+    model: any Model, parameters: Parameters, buffers: RunningBuffers, optimizer: AdamW? = nil,
     shards: MomentShards? = nil
   ) {
     self.model = model
     self.parameters = parameters
-    self.prototypes = prototypes
+    self.buffers = buffers
     self.optimizer = optimizer
     self.shards = shards
   }
 
-  /// Copies everything that rank 0 holds, but for shards, to all other ranks; collective.
+  /// The state that a training step updates.
+  package init(of step: TrainingStep) {
+    self.init(
+      model: step.engine.model, parameters: step.engine.parameters, buffers: step.engine.buffers,
+      optimizer: step.optimizer, shards: MomentShards(step.engine))
+  }
+
+  /// The same tensors without the moments of the optimizer.
+  package var withoutMoments: ModelState {
+    ModelState(model: model, parameters: parameters, buffers: buffers)
+  }
+}
+
+// MARK: - Between ranks
+
+extension ModelState {
+  /// Copies everything that rank 0 holds, but for sharded moments, to all other ranks; collective.
   package func broadcast(over collective: any Collective) throws {
     try collective.broadcast(raw(parameters.values), from: 0)
-    var sums = prototypes.sums
-    var counts = prototypes.counts
-    try sums.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
-    try counts.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
-    prototypes.restore(sums: sums, counts: counts)
+    try collective.broadcast(buffers.bytes, from: 0)
+    buffers.discard()
     guard let optimizer else { return }
     if shards == nil {
       try collective.broadcast(raw(optimizer.firstMoment), from: 0)
@@ -49,7 +64,155 @@ package struct ModelState {
     optimizer.updateCount = Int(updateCount)
   }
 
+  /// Hands each rank its shard of a checkpoint's moments, where the optimizer is sharded; collective.
+  ///
+  /// - Parameter checkpoint: on rank 0.
+  package func restoreShards(from checkpoint: Checkpoint?, _ team: RankTeam) throws {
+    guard let shards, let optimizer else { return }
+    for (prefix, part) in [
+      (CheckpointCoding.firstMoment, optimizer.firstMoment),
+      (CheckpointCoding.secondMoment, optimizer.secondMoment),
+    ] {
+      let whole = try team.onRoot("reading the checkpoint") {
+        try checkpoint.map { try CheckpointCoding.moment(prefix, of: model.layout, from: $0) }
+      }
+      try shards.scatter(whole ?? nil, into: part)
+    }
+  }
+
   private func raw(_ buffer: FloatBuffer) -> UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(buffer.elements)
+  }
+}
+
+// MARK: - Checks
+
+extension ModelState {
+  /// The digests of all tensors that every rank holds alike, in the order of a checkpoint.
+  ///
+  /// Moments are among them unless each rank has a shard of them.
+  package var replicaDigests: [ReplicaCheck.TensorDigest] {
+    var digests = digests(of: parameters.values, "")
+    for buffer in buffers.layout.buffers {
+      digests.append(Self.digest(buffer.name, UnsafeRawBufferPointer(buffers.bytes(of: buffer))))
+    }
+    guard shards == nil, let optimizer else { return digests }
+    digests += self.digests(of: optimizer.firstMoment, CheckpointCoding.firstMoment)
+    digests += self.digests(of: optimizer.secondMoment, CheckpointCoding.secondMoment)
+    return digests
+  }
+
+  private func digests(
+    of buffer: FloatBuffer, _ prefix: String
+  ) -> [ReplicaCheck.TensorDigest] {
+    model.layout.parameters.map { parameter in
+      let values = UnsafeMutableBufferPointer(rebasing: buffer.elements[parameter.range])
+      return Self.digest(prefix + parameter.name, UnsafeRawBufferPointer(values))
+    }
+  }
+
+  private static func digest(
+    _ name: String, _ bytes: UnsafeRawBufferPointer
+  ) -> ReplicaCheck.TensorDigest {
+    var digest = StableDigest()
+    digest.add(bytes)
+    return ReplicaCheck.TensorDigest(name: name, value: digest.value)
+  }
+
+  /// Checks that the tensors are numbers; collective.
+  ///
+  /// A finite gradient can still lead out of the numbers, where a learning rate is far too high.
+  ///
+  /// - Throws: `TrainingError`, on all ranks.
+  package func requireFinite(step: Int, _ team: RankTeam) throws {
+    try team.together("checking the state") {
+      guard let tensor = firstNonFinite else { return }
+      throw TrainingError(
+        kind: .notFinite, place: "step \(step)",
+        reason: "\(tensor) is NaN or infinite after the update",
+        cure: "Lower optimizer.learningRate and go on from an older checkpoint.")
+    }
+  }
+
+  private var firstNonFinite: String? {
+    if !parameters.values.elements.allFinite { return "a parameter" }
+    guard let optimizer else { return nil }
+    // An infinite second moment would stop a parameter without a word.
+    let moments = [optimizer.firstMoment, optimizer.secondMoment]
+    return moments.allSatisfy(\.elements.allFinite) ? nil : "a moment of the optimizer"
+  }
+
+  /// The name of the tensor that holds an element of the flat buffers whose memory is damaged.
+  package func name(of damage: AdamW.Damage) -> String {
+    let parameter = model.layout.parameters.first { $0.range.contains(damage.element) }
+    let prefix =
+      switch damage.tensor {
+      case .parameter: ""
+      case .firstMoment: CheckpointCoding.firstMoment
+      case .secondMoment: CheckpointCoding.secondMoment
+      }
+    return prefix + (parameter?.name ?? "?")
+  }
+}
+
+// MARK: - Snapshots
+
+/// A copy of all that a checkpoint holds, which stays as it is while training goes on.
+///
+/// Rank 0 alone has one, whose memory is allocated once and filled again for every save. While a
+/// checkpoint is written from it, nothing may change it.
+package final class StateSnapshot: @unchecked Sendable {
+  /// The model whose parameters these are.
+  package let model: any Model
+  /// The values of all parameters.
+  package let parameters: FloatBuffer
+  /// The optimizer's running mean of gradients.
+  package let firstMoment: FloatBuffer
+  /// The optimizer's running mean of squared gradients.
+  package let secondMoment: FloatBuffer
+  /// The running buffers of the model.
+  package let buffers: RunningBuffers
+  /// The number of updates that the optimizer has made.
+  package fileprivate(set) var updateCount = 0
+  /// How far the run had come.
+  package fileprivate(set) var progress = TrainingProgress()
+
+  /// Memory for the state of a model.
+  package init(of model: any Model) {
+    self.model = model
+    parameters = FloatBuffer(count: model.layout.count)
+    firstMoment = FloatBuffer(count: model.layout.count)
+    secondMoment = FloatBuffer(count: model.layout.count)
+    buffers = RunningBuffers(layout: model.runningBuffers)
+  }
+}
+
+extension ModelState {
+  /// Copies the state of a run that trains, and how far it has come, into a snapshot.
+  ///
+  /// Collective: every rank calls it at the same place, whether it has a snapshot or not, so that a
+  /// state of which each rank holds a part can be brought together.
+  ///
+  /// - Parameters:
+  ///   - snapshot: of rank 0; nil on all other ranks, and where rank 0 has no use for a copy.
+  ///   - progress: how far the run has come.
+  package func copy(to snapshot: StateSnapshot?, _ progress: TrainingProgress) throws {
+    guard let optimizer else { preconditionFailure("only a run that trains is saved") }
+    try shards?.gather(optimizer.firstMoment, into: snapshot?.firstMoment)
+    try shards?.gather(optimizer.secondMoment, into: snapshot?.secondMoment)
+    guard let snapshot else { return }
+    if shards == nil {
+      Self.copy(optimizer.firstMoment, to: snapshot.firstMoment)
+      Self.copy(optimizer.secondMoment, to: snapshot.secondMoment)
+    }
+    Self.copy(parameters.values, to: snapshot.parameters)
+    snapshot.buffers.bytes.copyMemory(from: UnsafeRawBufferPointer(buffers.bytes))
+    snapshot.updateCount = optimizer.updateCount
+    snapshot.progress = progress
+  }
+
+  private static func copy(_ source: FloatBuffer, to target: FloatBuffer) {
+    precondition(source.count == target.count, "the snapshot is of another model")
+    target.pointer.update(from: source.pointer, count: source.count)
   }
 }

@@ -1,7 +1,4 @@
-import Checkpointing
 import DataParallel
-import JobControl
-import Optimizing
 import TensorCore
 
 /// Brings the moments of a sharded optimizer together for a checkpoint, and apart again.
@@ -15,7 +12,7 @@ package struct MomentShards {
 
   /// - Parameter engine: of a run whose optimizer is sharded; nil is returned for others.
   package init?(_ engine: GradientEngine) {
-    guard engine.sharing.isSharded else { return nil }
+    guard engine.options.isSharded else { return nil }
     collective = engine.collective
     staging = engine.gradients
     shard = engine.shard
@@ -41,23 +38,5 @@ package struct MomentShards {
     if let whole { staging.pointer.update(from: whole.pointer, count: staging.count) }
     try collective.broadcast(UnsafeMutableRawBufferPointer(staging.elements), from: 0)
     part.pointer.update(from: staging.pointer + shard.lowerBound, count: part.count)
-  }
-}
-
-extension ModelState {
-  /// Hands each rank its shard of a checkpoint's moments, where the optimizer is sharded; collective.
-  ///
-  /// - Parameter checkpoint: on rank 0.
-  package func restoreShards(from checkpoint: Checkpoint?, _ team: RankTeam) throws {
-    guard let shards, let optimizer else { return }
-    for (prefix, part) in [
-      (CheckpointCoding.firstMoment, optimizer.firstMoment),
-      (CheckpointCoding.secondMoment, optimizer.secondMoment),
-    ] {
-      let whole = try team.onRoot("reading the checkpoint") {
-        try checkpoint.map { try CheckpointCoding.moment(prefix, of: model, from: $0) }
-      }
-      try shards.scatter(whole ?? nil, into: part)
-    }
   }
 }

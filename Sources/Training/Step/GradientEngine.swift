@@ -1,4 +1,4 @@
-import DFERCModel
+import Autograd
 import DataParallel
 import DialogueData
 import JobControl
@@ -7,156 +7,123 @@ import TensorCore
 
 /// Computes the losses and gradients of a global batch over all ranks.
 ///
-/// The gradients, the losses and the prototypes of the step are the same bits on every rank
-/// afterwards.
+/// After ``run(_:of:randomness:)`` the gradients, the losses and the staged running buffers are the
+/// same bits on every rank.
 package final class GradientEngine {
-  package let model: DFERC
+  package let model: any Model
   package let parameters: Parameters
-  package let prototypes: EmotionPrototypes
+  /// What the model accumulates; a step stages its own contribution, and whoever runs the step
+  /// commits or discards it.
+  package let buffers: RunningBuffers
   /// The gradient of the loss of the last global batch, over all ranks: all of it, or ``shard``.
   package let gradients: SharedBuffer
   /// The elements of the flat buffers that this rank updates.
   package let shard: Range<Int>
   /// How ranks share the work.
-  package let sharing: StepOptions
-  /// Where the time goes.
-  package var clock: PhaseClock
-  /// Records every phase.
+  package let options: StepOptions
   package let tracker: PhaseTracker
-
   package let collective: any Collective
+  /// The micro-batches of this rank in the last pass.
+  package let loader: BatchLoader
+  /// What the model predicted for the rows of the last pass.
+  package private(set) var prediction: Prediction?
   private let sharedValues: SharedBuffer?
-  /// The micro-batches of this rank, after ``run(_:of:randomness:)``.
-  package let pass: BatchPass
-  private let statistics: UnsafeMutableBufferPointer<Double>
-  private let statisticsTree: TreeAccumulator<Double>
-  private let losses: UnsafeMutableBufferPointer<Double>
-  private let lossTree: TreeAccumulator<Double>
+  private let batchSum: GlobalBatchSum
+  private let lossSum: MicroBatchSum
 
-  /// A model with the initial values of a seed and prototypes that have seen nothing.
+  /// A model with the initial values of a seed and running buffers of zeros.
   ///
   /// Collective: every rank makes one at the same place.
-  package init(model: DFERC, seed: UInt64, sharing: StepOptions, team: RankTeam) throws {
-    try team.requireMemory(forParameters: model.layout.count)
-    self.model = model
-    self.sharing = sharing
-    tracker = team.tracker
-    clock = PhaseClock(team.tracker)
-    collective = team.collective
+  package init(model: any Model, seed: UInt64, options: StepOptions, team: RankTeam) throws {
     let count = model.layout.count
+    try team.requireMemory(forParameters: count)
+    self.model = model
+    self.options = options
+    tracker = team.tracker
+    collective = team.collective
     gradients = try collective.makeSharedBuffer(count: count)
-    sharedValues = sharing.isSharded ? try collective.makeSharedBuffer(count: count) : nil
-    shard = sharing.isSharded ? collective.slice(of: count) : 0..<count
+    sharedValues = options.isSharded ? try collective.makeSharedBuffer(count: count) : nil
+    shard = options.isSharded ? collective.slice(of: count) : 0..<count
     let values = sharedValues.map { FloatBuffer($0.elements, ownedBy: $0) }
     parameters = Parameters(layout: model.layout, values: values ?? FloatBuffer(count: count))
     parameters.initialize(seed: seed)
-    prototypes = EmotionPrototypes(
-      emotionCount: model.options.emotionCount, width: model.options.alignmentWidth)
-    pass = BatchPass(
-      model: model, parameters: parameters, workers: team.workers, products: sharing.products)
-    (statistics, statisticsTree) = Self.makeSum(count: prototypes.statisticsCount)
-    (losses, lossTree) = Self.makeSum(count: LossParts.count)
+    buffers = RunningBuffers(layout: model.runningBuffers)
+    loader = BatchLoader(
+      model: model, parameters: parameters, buffers: buffers, workers: team.workers,
+      products: options.products)
+    batchSum = GlobalBatchSum(loader, over: collective, tracker: tracker)
+    lossSum = MicroBatchSum(count: model.lossTerms.count, over: collective)
   }
 
-  deinit {
-    statistics.deallocate()
-    losses.deallocate()
-  }
+  /// The unweighted parts of the loss of the last global batch, in the order of the model's terms;
+  /// of this rank's share alone after ``computeShare(_:of:randomness:)``.
+  package var lossParts: UnsafeBufferPointer<Double> { UnsafeBufferPointer(lossSum.result) }
 
-  private static func makeSum(
-    count: Int
-  ) -> (UnsafeMutableBufferPointer<Double>, TreeAccumulator<Double>) {
-    let memory = UnsafeMutablePointer<Double>.allocate(capacity: count)
-    memory.initialize(repeating: 0, count: count)
-    return (
-      UnsafeMutableBufferPointer(start: memory, count: count),
-      TreeAccumulator(count: count, result: memory)
-    )
-  }
+  /// The loss of the last global batch.
+  package var loss: Double { model.loss(of: lossParts) }
 
-  /// Computes the losses of a global batch and leaves their gradients in ``gradients``.
-  ///
-  /// The prototypes have taken the batch in, but not for good: see ``EmotionPrototypes/commit()``.
+  /// Computes the losses of a global batch and leaves their gradient in ``gradients``; collective.
   ///
   /// - Parameters:
   ///   - batch: the same on every rank.
   ///   - split: the split it belongs to.
   ///   - randomness: the dropout of the step; nil for none.
-  /// - Returns: the unweighted parts of the loss of the whole batch.
   package func run(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
-  ) throws -> LossParts {
+  ) throws {
     try computeShare(batch, of: split, randomness: randomness)
-    try clock.measure(.synchronize) {
-      if sharing.isSharded {
-        try collective.reduceScatter(gradients)
-      } else {
-        try collective.allReduceSum(gradients)
-      }
-      try collective.allReduceSum(losses)
-      let own = UnsafeMutableBufferPointer(rebasing: gradients.elements[shard])
-      tracker.poison(own, in: .allreduce)
-      tracker.flipBit(of: own, in: .allreduce)
+    try tracker.enter(.allreduce)
+    if options.isSharded {
+      try collective.reduceScatter(gradients)
+    } else {
+      try collective.allReduceSum(gradients)
     }
-    return LossParts(losses)
+    try lossSum.reduce()
+    tracker.leave(
+      .allreduce, with: UnsafeMutableBufferPointer(rebasing: gradients.elements[shard]))
   }
 
   /// Computes this rank's share of the losses and leaves its gradient in ``gradients``, all of it.
   ///
-  /// Collective, because the prototypes come from the whole batch.
+  /// Collective, because the losses may need sums over the whole batch.
   ///
   /// - Parameters:
   ///   - batch: the same on every rank.
   ///   - split: the split it belongs to.
   ///   - randomness: the dropout of the step; nil for none.
-  /// - Returns: the unweighted parts of this rank's share of the loss.
-  @discardableResult
   package func computeShare(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
-  ) throws -> LossParts {
+  ) throws {
+    try tracker.enter(.load)
     let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
-    try clock.measure(.load) {
-      pass.load(batch.microBatches[mine], of: split, randomness: randomness, recording: true)
+    let loaded = loader.load(mine, of: batch, from: split, randomness: randomness)
+    try differentiate(model, loaded.batch, loaded.pass)
+  }
+
+  private func differentiate(
+    _ model: some Model, _ batch: UtteranceBatch, _ pass: Pass
+  ) throws {
+    try tracker.enter(.forward)
+    let output = model.forward(batch, pass)
+    prediction = output.prediction
+
+    try tracker.enter(.losses)
+    let shares = try model.losses(output, of: batch, sum: batchSum, pass)
+    lossSum.begin()
+    for microBatch in 0..<shares.count {
+      lossSum.add { _ = $0.update(from: shares[microBatch]) }
     }
-    try clock.measure(.encode) { pass.encode() }
-    if model.options.hasPrototypes { try clock.measure(.prototypes) { try updatePrototypes() } }
-    let scales = LossScales(
-      utteranceCount: batch.utteranceCount, pairedUtteranceCount: batch.pairedUtteranceCount,
-      modalityCount: model.options.modalities.count, reduction: model.options.loss.reduction)
-    try differentiate(scales)
-    tracker.poison(gradients.elements, in: .backward)
-    return LossParts(losses)
+    lossSum.finish()
+
+    try tracker.enter(.backward)
+    parameters.beginGradients(in: gradients.pointer)
+    pass.tape.backward()
+    parameters.finishGradients()
+    tracker.leave(.backward, with: gradients.elements)
   }
 
   /// Brings the parameters of all shards together, after each rank has updated its own; collective.
   package func gatherParameters() throws {
     if let sharedValues { try collective.allGather(sharedValues) }
-  }
-
-  private func updatePrototypes() throws {
-    statisticsTree.begin()
-    pass.forEachMicroBatch { rows in
-      statisticsTree.addLeaf { leaf in
-        leaf.update(repeating: 0, count: statistics.count)
-        pass.addPrototypeStatistics(
-          of: rows, to: UnsafeMutableBufferPointer(start: leaf, count: statistics.count))
-      }
-    }
-    statisticsTree.finish()
-    try collective.allReduceSum(statistics)
-    prototypes.stage(statistics)
-  }
-
-  private func differentiate(_ scales: LossScales) throws {
-    try clock.measure(.predict) { _ = pass.predict() }
-    let shares = try clock.measure(.losses) {
-      pass.losses(prototypes: prototypes.prototypes, scales: scales)
-    }
-    lossTree.begin()
-    for microBatch in 0..<shares.count {
-      lossTree.addLeaf { shares[microBatch].write(to: $0) }
-    }
-    lossTree.finish()
-    try clock.measure(.backward) { pass.backward(into: gradients.pointer) }
   }
 }

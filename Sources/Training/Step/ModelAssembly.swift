@@ -1,45 +1,31 @@
 import Configuration
-import DFERCModel
 import DialogueData
 import NeuralNet
 import Optimizing
 import TensorCore
 
-// How the sections of a run configuration become the parts of a run.
+// How the sections of a run configuration become the parts of a step.
 
-extension DFERCOptions {
-  /// The model that a configuration describes.
-  ///
-  /// - Parameters:
-  ///   - configuration: of the run.
-  ///   - widths: the raw width of every modality in use.
-  ///   - emotionCount: the number of emotions.
-  package init(_ configuration: RunConfiguration, widths: [Modality: Int], emotionCount: Int) {
-    let used = configuration.data.modalities.compactMap { modality in
-      widths[modality].map { ModalityWidth(modality, width: $0) }
+extension RunConfiguration {
+  /// The model of a run for the features of a split, as many of them as the run uses.
+  package func model(for split: Split) -> any Model {
+    let used = data.modalities.compactMap { modality in
+      split.modalities[modality].map { ModalityWidth(modality, width: $0) }
     }
-    self.init(modalities: used, emotionCount: emotionCount)
-    width = configuration.model.width
-    alignmentWidth = configuration.model.alignmentWidth
-    contextHidden = configuration.model.contextHidden
-    dropout = configuration.model.dropout
-    ablations = Set(configuration.model.ablations)
-    loss.contrastive = Float(configuration.loss.contrastive)
-    loss.contribution = Float(configuration.loss.contribution)
-    loss.prototype = Float(configuration.loss.prototype)
-    loss.reduction = configuration.loss.reduction
-    loss.modalityTemperature = Float(configuration.loss.modalityTemperature)
-    loss.utteranceTemperature = Float(configuration.loss.utteranceTemperature)
-    loss.margin = Float(configuration.loss.margin)
+    return model.options.makeModel(used, classCount: split.emotions.count)
   }
 }
 
 extension Dropout.Randomness {
-  /// The dropout of a training step; nil where nothing is dropped.
-  package init?(_ configuration: RunConfiguration, step: Int) {
-    guard configuration.model.dropout > 0 else { return nil }
-    self.init(
-      seed: configuration.train.seed, step: step, probability: configuration.model.dropout)
+  /// The dropout of a training step; nil where the model drops nothing.
+  ///
+  /// - Parameters:
+  ///   - model: that is trained.
+  ///   - seed: of the run.
+  ///   - step: the number of steps done so far.
+  package init?(of model: any Model, seed: UInt64, step: Int) {
+    guard model.dropout > 0 else { return nil }
+    self.init(seed: seed, step: step, probability: model.dropout)
   }
 }
 
@@ -60,7 +46,7 @@ extension AdamW {
   ///
   /// - Parameters:
   ///   - configuration: of the run.
-  ///   - layout: of the model.
+  ///   - layout: the parameters of the model.
   ///   - shard: the elements that it updates.
   package convenience init(
     _ configuration: RunConfiguration, layout: ParameterLayout, shard: Range<Int>
@@ -75,28 +61,5 @@ extension AdamW {
         learningRate: configuration.optimizer.learningRate)
     }
     self.init(options: options, segments: segments, slice: shard)
-  }
-}
-
-extension LossParts {
-  /// The parts in a fixed order, so that they can be summed as one buffer.
-  package init(_ values: UnsafeMutableBufferPointer<Double>) {
-    self.init()
-    emotion = values[0]
-    contrastiveModality = values[1]
-    contrastiveUtterance = values[2]
-    classification = values[3]
-    regression = values[4]
-    prototype = values[5]
-  }
-
-  /// Writes the parts in the order of ``init(_:)``.
-  package func write(to memory: UnsafeMutablePointer<Double>) {
-    memory[0] = emotion
-    memory[1] = contrastiveModality
-    memory[2] = contrastiveUtterance
-    memory[3] = classification
-    memory[4] = regression
-    memory[5] = prototype
   }
 }

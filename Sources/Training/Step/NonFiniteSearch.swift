@@ -1,14 +1,13 @@
-import DFERCModel
 import DataParallel
 import DialogueData
 import Foundation
 import JobControl
 import TensorCore
 
-/// Finds out, after a step that was not finite, which ranks and dialogues made it so.
+/// Finds the ranks and dialogues that made a step not finite.
 ///
-/// A sum over ranks does not tell whose term was not finite, so every rank computes its share of the
-/// step again, from the state that the step has left unchanged, and looks at it before any sum.
+/// A sum over ranks does not show whose term was not finite, so every rank computes its share of the
+/// step again, from the state that the step has left unchanged, and checks it before the all-reduce.
 package struct NonFiniteSearch {
   /// What is not finite in the share of one rank.
   private struct Finding: Codable {
@@ -39,9 +38,9 @@ package struct NonFiniteSearch {
   package func culprits(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> String {
-    let parts = try engine.computeShare(batch, of: split, randomness: randomness)
-    let finding = look(at: parts, split)
-    engine.prototypes.discard()
+    try engine.computeShare(batch, of: split, randomness: randomness)
+    let finding = look(split)
+    engine.buffers.discard()
     let own = try finding.map { [UInt8](try JSONEncoder().encode($0)) } ?? []
     let findings = try team.collective.gather(own, to: 0).map {
       try? JSONDecoder().decode(Finding.self, from: Data($0))
@@ -50,7 +49,7 @@ package struct NonFiniteSearch {
     return try team.shared(Self.text(findings, all: names))
   }
 
-  /// Names the ranks whose trouble is the earliest: the prototypes carry it on to all the others.
+  /// Names the ranks with the earliest finding: sums over the batch carry it to all the others.
   private static func text(_ findings: [Finding?], all names: [String]) -> String {
     for part in Finding.Part.allCases {
       let texts = findings.enumerated().compactMap { rank, finding in
@@ -62,22 +61,20 @@ package struct NonFiniteSearch {
     return "the sum over ranks, none of which is at fault alone (\(list(names)))"
   }
 
-  private func look(at parts: LossParts, _ split: Split) -> Finding? {
-    let pass = engine.pass
+  private func look(_ split: Split) -> Finding? {
+    let loader = engine.loader
     func names(_ positions: some Sequence<Int>) -> [String] {
-      positions.map { split.dialogues[pass.dialogues[$0]].id }
+      positions.map { split.dialogues[loader.dialogues[$0]].id }
     }
-    let logits = pass.prediction.logits.value
-    let broken = pass.dialogues.indices.filter { position in
-      pass.rows(of: position).contains { row in
+    guard let logits = engine.prediction?.logits.value else { return nil }
+    let broken = loader.dialogues.indices.filter { position in
+      loader.rows(of: position).contains { row in
         !(0..<logits.columns).allSatisfy { logits.row(row)[$0].isFinite }
       }
     }
     if !broken.isEmpty { return Finding(part: .prediction, dialogues: names(broken)) }
-    let everything = names(pass.dialogues.indices)
-    guard parts.total(engine.model.options.loss).isFinite else {
-      return Finding(part: .loss, dialogues: everything)
-    }
+    let everything = names(loader.dialogues.indices)
+    guard engine.loss.isFinite else { return Finding(part: .loss, dialogues: everything) }
     return engine.gradients.elements.allFinite
       ? nil : Finding(part: .gradient, dialogues: everything)
   }

@@ -1,5 +1,5 @@
 import RunRecords
-import Training
+import StallDetection
 
 /// What `bench` has measured, on rank 0.
 struct BenchFigures: Encodable {
@@ -71,10 +71,10 @@ struct BenchFigures: Encodable {
   /// The figures as aligned text.
   var table: String {
     var table = TextTable(header: ["phase (rank 0)", "ms a step", "share"])
-    for phase in PhaseClock.Phase.allCases {
-      let time = phases[phase.rawValue] ?? 0
+    for phase in RunPhase.ofStep {
+      let time = phases[phase.name] ?? 0
       table.add([
-        phase.rawValue, String(fixed: time, digits: 2),
+        phase.name, String(fixed: time, digits: 2),
         String(fixed: 100 * time / phases.values.reduce(0, +), digits: 1) + " %",
       ])
     }

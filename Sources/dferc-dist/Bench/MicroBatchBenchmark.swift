@@ -1,5 +1,4 @@
 import Configuration
-import DFERCModel
 import DialogueData
 import JobControl
 import NeuralNet
@@ -14,7 +13,7 @@ struct MicroBatchBenchmark {
 
   private let split: Split
   private let batches: [[GlobalBatch]]
-  private let engine: StepEngine
+  private let trainingStep: TrainingStep
 
   /// For one rank, which computes all micro-batches of a step.
   ///
@@ -34,8 +33,8 @@ struct MicroBatchBenchmark {
           dialogues: batch.dialogues, dialogueLengths: split.dialogueLengths, microBatchCount: $0)
       }
     }
-    engine = try StepEngine(
-      configuration, of: split, seed: seed, sharing: StepOptions(products: .reproducible),
+    trainingStep = try TrainingStep(
+      configuration, of: split, seed: seed, options: StepOptions(products: .reproducible),
       team: team)
   }
 
@@ -48,7 +47,7 @@ struct MicroBatchBenchmark {
     for (step, batch) in batches.enumerated() {
       for (index, batch) in batch.enumerated() {
         let span = try clock.measure {
-          _ = try engine.run(batch, of: split, step: step, rateFactor: 1)
+          _ = try trainingStep.run(batch, of: split, step: step, rateFactor: 1)
         }
         times[index].append(span / .milliseconds(1))
       }
@@ -57,17 +56,15 @@ struct MicroBatchBenchmark {
   }
 }
 
-extension StepEngine {
-  /// The engine of a benchmark: the configuration's model for the features of a split.
+extension TrainingStep {
+  /// The training step of a benchmark: the configuration's model for the features of a split.
   convenience init(
-    _ configuration: RunConfiguration, of split: Split, seed: UInt64, sharing: StepOptions,
+    _ configuration: RunConfiguration, of split: Split, seed: UInt64, options: StepOptions,
     team: RankTeam
   ) throws {
-    let model = DFERC(
-      DFERCOptions(
-        configuration, widths: split.modalities, emotionCount: split.emotions.count))
     self.init(
-      gradientEngine: try GradientEngine(model: model, seed: seed, sharing: sharing, team: team),
+      engine: try GradientEngine(
+        model: configuration.model(for: split), seed: seed, options: options, team: team),
       configuration: configuration, workers: team.workers)
   }
 }

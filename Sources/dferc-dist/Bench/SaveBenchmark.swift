@@ -41,7 +41,7 @@ struct SaveBenchmark {
       let start = ContinuousClock.now
       let due = DueSaves(best: false, step: true)
       try replicaCheck.run(
-        state.replicaDigests(includesMoments: state.shards == nil), step: number, isDue: true)
+        state.replicaDigests, step: number, isDue: true)
       try state.requireFinite(step: number, team)
       let snapshot = try team.onRoot("saving a checkpoint") { try saver?.saver.prepare(for: due) }
       var progress = TrainingProgress()

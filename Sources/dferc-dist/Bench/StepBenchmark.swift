@@ -1,7 +1,7 @@
 import Configuration
-import DFERCModel
 import DialogueData
 import JobControl
+import StallDetection
 import TensorCore
 import Training
 
@@ -24,7 +24,7 @@ struct StepBenchmark {
   private let team: RankTeam
   private let split: Split
   private let batches: [GlobalBatch]
-  private let engine: StepEngine
+  private let trainingStep: TrainingStep
 
   /// Collective.
   init(_ workload: Workload, _ configuration: RunConfiguration, team: RankTeam) throws {
@@ -42,8 +42,8 @@ struct StepBenchmark {
         dialogueLengths: split.dialogueLengths,
         microBatchCount: configuration.train.microBatches ?? team.collective.size)
     }
-    engine = try StepEngine(
-      configuration, of: split, seed: Self.seed, sharing: StepOptions(configuration), team: team)
+    trainingStep = try TrainingStep(
+      configuration, of: split, seed: Self.seed, options: StepOptions(configuration), team: team)
   }
 
   /// Runs the steps and returns the figures of this rank; collective.
@@ -52,14 +52,16 @@ struct StepBenchmark {
     var times: [Double] = []
     for (step, batch) in batches.enumerated() {
       if step == workload.warmup {
-        engine.gradientEngine.clock.reset()
         try team.collective.barrier()
+        team.tracker.resetClock()
       }
+      try team.tracker.begin(step: step + 1)
       let span = try clock.measure {
-        _ = try engine.run(batch, of: split, step: step, rateFactor: 1)
+        _ = try trainingStep.run(batch, of: split, step: step, rateFactor: 1)
       }
       if step >= workload.warmup { times.append(span / .seconds(1)) }
     }
+    try team.tracker.enter(.finish)
     var figures = figures(times)
     if let save = try timeSaves() {
       figures.saveStall = save.stallMilliseconds
@@ -69,12 +71,8 @@ struct StepBenchmark {
   }
 
   private func timeSaves() throws -> SaveBenchmark.Figures? {
-    let gradients = engine.gradientEngine
-    let state = ModelState(
-      model: gradients.model, parameters: gradients.parameters, prototypes: gradients.prototypes,
-      optimizer: engine.optimizer, shards: MomentShards(gradients))
-    return try SaveBenchmark.run(state, configuration, team: team) {
-      _ = try engine.run(batches[0], of: split, step: 0, rateFactor: 1)
+    try SaveBenchmark.run(ModelState(of: trainingStep), configuration, team: team) {
+      _ = try trainingStep.run(batches[0], of: split, step: 0, rateFactor: 1)
     }
   }
 
@@ -98,33 +96,16 @@ struct StepBenchmark {
     figures.dialogues = workload.dialogues
     figures.utterancesInABatch = Double(utterances) / steps
     figures.blasKernel = BLASLibrary.kernelName
-    for phase in PhaseClock.Phase.allCases {
-      figures.phases[phase.rawValue] = engine.gradientEngine.clock[phase] / steps * 1000
+    for phase in RunPhase.ofStep {
+      figures.phases[phase.name] = team.tracker.seconds(in: phase) / steps * 1000
     }
-    let flops = StepArithmetic(engine.gradientEngine.model).operationsPerUtterance
+    let flops = trainingStep.engine.model.operationsPerUtterance
     figures.operationsPerUtterance = flops
-    let arithmetic: [PhaseClock.Phase] = [.encode, .predict, .losses, .backward]
-    let seconds = arithmetic.reduce(0) { $0 + engine.gradientEngine.clock[$1] }
+    let arithmetic: [RunPhase] = [.forward, .losses, .backward]
+    let seconds = arithmetic.reduce(0) { $0 + team.tracker.seconds(in: $1) }
     let share = Double(utterances) / Double(team.collective.size)
     figures.modelFlops = flops * share / seconds
     figures.peakMemoryMegabytes = ProcessMemory.peakMegabytes
     return figures
-  }
-}
-
-/// The arithmetic of the matrix products of one training step, the usual measure of a model's work.
-struct StepArithmetic {
-  /// Floating-point operations of forward and backward pass for one utterance.
-  ///
-  /// Every weight is multiplied and added once forward and twice backward: for the gradient of the
-  /// weights and for that of the input. The raw features need no gradient.
-  let operationsPerUtterance: Double
-
-  init(_ model: DFERC) {
-    operationsPerUtterance = model.layout.parameters.reduce(0) { sum, parameter in
-      guard parameter.shape.count == 2 else { return sum }
-      let passes = parameter.name.hasPrefix("input.") ? 2.0 : 3.0
-      return sum + 2 * passes * Double(parameter.count)
-    }
   }
 }

@@ -135,9 +135,10 @@ struct ExportCommand: SingleRankCommand {
   func run() throws { try Self.export(file, to: output) }
 
   /// Metadata that say how to use the parameters; the rest belongs to the training run.
-  private static let exportedKeys = ["config", "emotions", "epoch", "step"]
+  private static let exportedKeys = ["config", "emotions", "epoch", "model", "step", "widths"]
 
-  /// Writes what the model consists of; optimizer state and the exact sums stay behind.
+  /// Writes what the model consists of, without the state of the optimizer and the exact sums in
+  /// Float64, whose means are there.
   static func export(_ file: String, to output: String) throws {
     try OutputFile.requireFolder(of: output)
     let checkpoint = try Checkpoint(path: file)
@@ -145,7 +146,7 @@ struct ExportCommand: SingleRankCommand {
     var writer = SafetensorsWriter(metadata: ["format": "pt"])
     for key in exportedKeys { writer.metadata[key] = checkpoint.metadata[key] }
     for entry in checkpoint.tensors.header.entriesInFileOrder
-    where !entry.name.hasPrefix("optimizer.") && entry.name != "prototype_sums" {
+    where !entry.name.hasPrefix("optimizer.") && entry.type != .f64 {
       writer.add(entry.name, type: entry.type, shape: entry.shape) { sink in
         try sink(try checkpoint.tensors.bytes(entry.name))
       }

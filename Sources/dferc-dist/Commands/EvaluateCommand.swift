@@ -51,8 +51,8 @@ struct EvaluateCommand: ParsableCommand {
     let split = try saved.split(
       scoring.split, of: scoring.data, allowsMissingEmotion: false, team: team)
     let evaluator = Evaluator(
-      model: saved.model, parameters: saved.parameters, collective: team.collective,
-      workers: team.workers, heartbeat: team.world.heartbeat)
+      model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
+      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat)
     guard let scores = try evaluator.score(split) else {
       preconditionFailure("nobody can ask for a stop")
     }

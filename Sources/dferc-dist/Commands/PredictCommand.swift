@@ -1,8 +1,8 @@
 import ArgumentParser
-import DFERCModel
 import DialogueData
 import Files
 import JobControl
+import NeuralNet
 import StallDetection
 import TensorCore
 import Training
@@ -74,16 +74,16 @@ private struct PredictionWriter {
   /// The lines of this rank's share, in file order.
   func lines(_ team: RankTeam) throws -> String {
     let evaluator = Evaluator(
-      model: saved.model, parameters: saved.parameters, collective: team.collective,
-      workers: team.workers, heartbeat: team.world.heartbeat)
+      model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
+      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat)
     var lines = ""
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
-    try evaluator.forEachOwnGroup(plan.groups, of: split) { _, probabilities in
-      let pass = evaluator.current
-      for (position, index) in pass.dialogues.enumerated() {
+    let loader = evaluator.loader
+    try evaluator.forEachOwnGroup(plan.groups, of: split) { _, probabilities, prediction in
+      for (position, index) in loader.dialogues.enumerated() {
         let dialogue = split.dialogues[index]
-        for (row, utterance) in zip(pass.rows(of: position), dialogue.utterances) {
-          lines += line(dialogue, utterance, row: row, probabilities, pass.prediction)
+        for (row, utterance) in zip(loader.rows(of: position), dialogue.utterances) {
+          lines += line(dialogue, utterance, row: row, probabilities, prediction)
         }
       }
     }
@@ -92,22 +92,30 @@ private struct PredictionWriter {
 
   private func line(
     _ dialogue: Dialogue, _ utterance: Utterance, row: Int, _ probabilities: Tensor,
-    _ prediction: DFERC.Prediction
+    _ prediction: Prediction
   ) -> String {
     let scores = probabilities.row(row)
     let emotion = saved.emotions[Evaluator.argmax(scores, count: probabilities.columns)]
     let shares = saved.emotions.enumerated().map { k, name in
       "\(JSONText.string(name)):\(scores[k])"
     }
-    let contributions = saved.model.options.modalities.enumerated().map { m, modality in
-      "\"\(modality.modality)\":\(prediction.contribution(modality: m, row: row))"
-    }
     return """
       {"dialogue":\(JSONText.string(dialogue.id)),"utterance":\(JSONText.string(utterance.id)),\
-      "emotion":\(JSONText.string(emotion)),"probabilities":{\(shares.joined(separator: ","))},\
-      "contributions":{\(contributions.joined(separator: ","))},\
-      "consistency":\(prediction.consistency.pointer[row])}
+      "emotion":\(JSONText.string(emotion)),"probabilities":{\(shares.joined(separator: ","))}\
+      \(extras(of: prediction, row: row))}
 
       """
+  }
+
+  /// The extras of a row as members of a JSON object, each with a comma before it.
+  private func extras(of prediction: Prediction, row: Int) -> String {
+    var values = prediction.extras.lazy.map { $0.pointer[row] }.makeIterator()
+    return saved.model.extras.map { extra in
+      let components = extra.components.map { "\"\($0)\":\(values.next() ?? .nan)" }
+      let value =
+        components.isEmpty
+        ? "\(values.next() ?? .nan)" : "{\(components.joined(separator: ","))}"
+      return ",\"\(extra.name)\":\(value)"
+    }.joined()
   }
 }

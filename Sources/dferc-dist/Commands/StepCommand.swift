@@ -1,6 +1,5 @@
 import ArgumentParser
 import Configuration
-import DFERCModel
 import DialogueData
 import Files
 import JobControl
@@ -98,10 +97,8 @@ struct StepCommand: ParsableCommand {
     let dialogues = try team.together("finding the dialogues") {
       try indices(of: ids, in: split)
     }
-    let model = DFERC(
-      DFERCOptions(
-        configuration, widths: split.modalities, emotionCount: dataset.manifest.emotions.count))
-    let single = try SingleStep(model: model, configuration: configuration, team: team)
+    let single = try SingleStep(
+      model: configuration.model(for: split), configuration: configuration, team: team)
     try team.together("reading the weights") {
       if let weights { try single.readWeights(weights) }
     }

@@ -1,5 +1,4 @@
 import Configuration
-import DFERCModel
 import DataParallel
 import DialogueData
 import NeuralNet
@@ -7,12 +6,12 @@ import Optimizing
 import TensorCore
 
 /// One training step after another: gradients over all ranks, clipping, AdamW.
-package final class StepEngine {
+package final class TrainingStep {
   /// What became of a step.
   package struct Outcome {
     /// What a step does to the state.
     package enum Effect {
-      /// Parameters, moments and prototypes have taken the batch in.
+      /// Parameters, moments and running buffers have taken the batch in.
       case updated
       /// They are what they were before, because the loss or the gradient is not finite.
       case skipped
@@ -20,9 +19,7 @@ package final class StepEngine {
 
     /// What the step did to the state.
     package let effect: Effect
-    /// The unweighted parts of the loss of the global batch.
-    package let parts: LossParts
-    /// The loss.
+    /// The loss; its parts are ``GradientEngine/lossParts``.
     package let loss: Double
     /// The norm of the gradient before clipping.
     package let gradientNorm: Double
@@ -30,30 +27,31 @@ package final class StepEngine {
     package let learningRate: Double
   }
 
-  package let gradientEngine: GradientEngine
+  /// The gradients, and the parameters that they are of.
+  package let engine: GradientEngine
   package let optimizer: AdamW
   private let settings: RunConfiguration
   private let workers: Workers
   private let blockSquares: UnsafeMutableBufferPointer<Double>
 
-  package init(
-    gradientEngine: GradientEngine, configuration: RunConfiguration, workers: Workers
-  ) {
-    self.gradientEngine = gradientEngine
+  /// - Parameters:
+  ///   - engine: of the model that is trained.
+  ///   - configuration: of the run.
+  ///   - workers: the threads of this rank.
+  package init(engine: GradientEngine, configuration: RunConfiguration, workers: Workers) {
+    self.engine = engine
     settings = configuration
     self.workers = workers
-    optimizer = AdamW(
-      configuration, layout: gradientEngine.model.layout, shard: gradientEngine.shard)
-    blockSquares = .allocate(
-      capacity: GradientNorm.blockCount(of: gradientEngine.gradients.count))
+    optimizer = AdamW(configuration, layout: engine.model.layout, shard: engine.shard)
+    blockSquares = .allocate(capacity: GradientNorm.blockCount(of: engine.gradients.count))
     blockSquares.initialize(repeating: 0)
   }
 
   deinit { blockSquares.deallocate() }
 
-  /// Trains on one global batch.
+  /// Trains on one global batch; collective.
   ///
-  /// Collective. What the step does to the state is agreed on.
+  /// The phases are load, forward, losses (with sums over the batch), backward, all-reduce, update.
   ///
   /// - Parameters:
   ///   - batch: of the batch plan.
@@ -63,28 +61,26 @@ package final class StepEngine {
   package func run(
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
-    let randomness = Dropout.Randomness(settings, step: step)
-    let parts = try gradientEngine.run(batch, of: split, randomness: randomness)
-    return try gradientEngine.clock.measure(.update) {
-      let norm = try gradientNorm()
-      let loss = parts.total(gradientEngine.model.options.loss)
-      let isFinite = try isUnanimous(norm.isFinite && loss.isFinite)
-      let outcome = Outcome(
-        effect: isFinite ? .updated : .skipped, parts: parts, loss: loss, gradientNorm: norm,
-        learningRate: settings.optimizer.learningRate * rateFactor)
-      guard isFinite else {
-        gradientEngine.prototypes.discard()
-        return outcome
-      }
+    let dropout = Dropout.Randomness(of: engine.model, seed: settings.train.seed, step: step)
+    try engine.run(batch, of: split, randomness: dropout)
+
+    try engine.tracker.enter(.update)
+    let (norm, loss) = (try gradientNorm(), engine.loss)
+    let isFinite = try isUnanimous(norm.isFinite && loss.isFinite)
+    if isFinite {
       optimizer.update(
-        gradientEngine.parameters.values.pointer, gradients: gradientEngine.gradients.pointer,
+        engine.parameters.values.pointer, gradients: engine.gradients.pointer,
         gradientScale: GradientNorm.clipFactor(norm: norm, limit: settings.optimizer.clipNorm),
         rateFactor: rateFactor, workers: workers)
-      try gradientEngine.gatherParameters()
-      gradientEngine.tracker.flipBit(of: gradientEngine.parameters.values.elements, in: .update)
-      gradientEngine.prototypes.commit()
-      return outcome
+      try engine.gatherParameters()
+      engine.buffers.commit()
+      engine.tracker.leave(.update, with: engine.parameters.values.elements)
+    } else {
+      engine.buffers.discard()
     }
+    return Outcome(
+      effect: isFinite ? .updated : .skipped, loss: loss, gradientNorm: norm,
+      learningRate: settings.optimizer.learningRate * rateFactor)
   }
 
   /// Whether a condition holds on all ranks; collective.
@@ -94,21 +90,20 @@ package final class StepEngine {
   private func isUnanimous(_ condition: Bool) throws -> Bool {
     var objections: Int64 = condition ? 0 : 1
     try withUnsafeMutablePointer(to: &objections) {
-      try gradientEngine.collective.allReduceMax(UnsafeMutableBufferPointer(start: $0, count: 1))
+      try engine.collective.allReduceMax(UnsafeMutableBufferPointer(start: $0, count: 1))
     }
     return objections == 0
   }
 
   /// The norm of the whole gradient; collective.
   private func gradientNorm() throws -> Double {
-    let shard = gradientEngine.shard
-    let blocks = GradientNorm.blocks(of: shard)
+    let blocks = GradientNorm.blocks(of: engine.shard)
     blockSquares.update(repeating: 0)
     GradientNorm.sumSquares(
-      UnsafeMutableBufferPointer(rebasing: gradientEngine.gradients.elements[shard]),
+      UnsafeMutableBufferPointer(rebasing: engine.gradients.elements[engine.shard]),
       into: UnsafeMutableBufferPointer(rebasing: blockSquares[blocks]), workers: workers)
     // Every block is one rank's own and zero on all others, so this sum is exact.
-    if gradientEngine.sharing.isSharded { try gradientEngine.collective.allReduceSum(blockSquares) }
+    if engine.options.isSharded { try engine.collective.allReduceSum(blockSquares) }
     return GradientNorm.combine(blockSquares)
   }
 }

@@ -1,0 +1,64 @@
+import DFERCModel
+import DialogueData
+import JobControl
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// Micro-batches that a rank computes in one pass have the bits of micro-batches on a rank each.
+@Suite("Micro-batches in one pass")
+struct MicroBatchTests {
+  /// What a rank holds after the step, and the logits of its own rows by dialogue.
+  private struct Outcome: Sendable {
+    let losses: [Double]
+    let gradients: [Float]
+    let buffers: [UInt8]
+    let logits: [Int: [Float]]
+
+    init(_ engine: GradientEngine) {
+      losses = Array(engine.lossParts)
+      gradients = Array(engine.gradients.elements)
+      buffers = Array(engine.buffers.bytes)
+      var logits: [Int: [Float]] = [:]
+      let values = engine.prediction?.logits.value
+      for (position, dialogue) in engine.loader.dialogues.enumerated() {
+        logits[dialogue] = values.map { Array($0.rows(engine.loader.rows(of: position)).elements) }
+      }
+      self.logits = logits
+    }
+  }
+
+  private func run(_ small: SmallBatch, ranks: Int, microBatches: Int) throws -> [Outcome] {
+    try LoopbackCollective.run(ranks: ranks) { collective in
+      let engine = try small.engine(TrainingRig.team(collective))
+      try engine.run(
+        small.batch(microBatches: microBatches), of: small.split, randomness: small.randomness)
+      engine.buffers.commit()
+      return Outcome(engine)
+    }
+  }
+
+  /// Six dialogues in eight micro-batches leave two of them empty, and a rank without rows.
+  @Test(
+    "losses, running sums, predictions and gradients", arguments: DFERCOptions.everyAblation,
+    [4, 8])
+  func sameBits(ablations: [Ablation], microBatches: Int) throws {
+    let small = SmallBatch(
+      DFERCOptions.small(ablations), lengths: [2, 5, 1, 4, 3, 7], classCount: 4, seed: 91)
+    let joined = try run(small, ranks: 1, microBatches: microBatches)[0]
+    #expect(joined.losses[0] > 0)
+    for ranks in [2, microBatches] {
+      let apart = try run(small, ranks: ranks, microBatches: microBatches)
+      for outcome in apart {
+        #expect(outcome.losses == joined.losses, "losses on \(ranks) ranks")
+        #expect(outcome.buffers == joined.buffers, "running sums on \(ranks) ranks")
+        expectSameBits(outcome.gradients, joined.gradients, "gradients on \(ranks) ranks")
+        for (dialogue, logits) in outcome.logits {
+          expectSameBits(logits, joined.logits[dialogue] ?? [], "logits of \(dialogue)")
+        }
+      }
+      #expect(apart.reduce(0) { $0 + $1.logits.count } == 6)
+    }
+  }
+}
