@@ -61,11 +61,12 @@ let package = Package(
     room("Optimizing", ["TensorCore"]),
     room("DialogueData", ["Files", "TensorCore"]),
     room("DFERCModel", ["Autograd", "NeuralNet", "TensorCore"]),
+    room("Baselines", ["Autograd", "NeuralNet", "TensorCore"]),
     room("MPIKit", ["CMPI", "Files"]),
     room("DataParallel", ["Files", "MPIKit", "TensorCore"]),
     room("StallDetection", ["DataParallel", "Files", "MPIKit"]),
     room("Checkpointing", ["CZstd", "Files", "TensorCore", crypto]),
-    room("Configuration", ["DFERCModel", "Files", "NeuralNet", "TensorCore", "Yams"]),
+    room("Configuration", ["Baselines", "DFERCModel", "Files", "NeuralNet", "TensorCore", "Yams"]),
     room("RunRecords", ["Configuration", "Files", logging]),
     room(
       "JobControl",

@@ -1,3 +1,4 @@
+import Baselines
 import DFERCModel
 import NeuralNet
 
@@ -20,7 +21,8 @@ package protocol ModelOptions: ConfigurationSection {
 package enum ModelRegistry {
   /// One line a model; the first is the default.
   package static let models: [any ModelOptions.Type] = [
-    DFERCOptions.self
+    DFERCOptions.self,
+    BCLSTMOptions.self,
   ]
 
   /// The names in `model.name`.
