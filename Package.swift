@@ -111,11 +111,12 @@ let package = Package(
     tests(of: "Optimizing", using: ["Files", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "DialogueData", using: ["Files", "TensorCore"]),
     tests(of: "DFERCModel", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
+    tests(of: "Baselines", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
     tests(of: "DataParallel", using: ["MPIKit"]),
     tests(of: "StallDetection", using: ["DataParallel", "JobControl", "MPIKit"]),
     tests(of: "Checkpointing", using: ["Files", "TensorCore"]),
-    tests(of: "Configuration", using: ["DFERCModel", "Files", "TensorCore"]),
+    tests(of: "Configuration", using: ["Baselines", "DFERCModel", "Files", "TensorCore"]),
     tests(
       of: "RunRecords", using: ["Configuration", "Files", "JobControl", logging],
       exclude: ["Fixtures"]),
@@ -128,8 +129,9 @@ let package = Package(
     tests(
       of: "Training",
       using: [
-        "AllocationCounter", "Checkpointing", "Configuration", "DFERCModel", "DataParallel",
-        "DialogueData", "Files", "JobControl", "NeuralNet", "Optimizing", "RunRecords",
+        "AllocationCounter", "Baselines", "Checkpointing", "Configuration", "DFERCModel",
+        "DataParallel", "DialogueData", "Files", "JobControl", "NeuralNet", "Optimizing",
+        "RunRecords",
         "TensorCore", logging,
       ]),
     tests(of: "Doctor", using: ["Files", "JobControl"]),

@@ -9,13 +9,15 @@ struct SmallRun {
   let folder: TemporaryFolder
 
   /// 21 dialogues to train on, so that 6 steps of 4 dialogues make an epoch, the last with one.
-  init() throws {
+  ///
+  /// - Parameter model: the section `model` of the run file.
+  init(model: String = "{width: 24, alignmentWidth: 20, contextHidden: 16}") throws {
     folder = try TemporaryFolder()
     let made = try Program("data", "synthesize", "--output", folder.path("data"), "--scale", "0.02")
     try #require(made.status == 0, "\(made.errors)")
     try FileSystem.write(
       """
-      model: {width: 24, alignmentWidth: 20, contextHidden: 16}
+      model: \(model)
       optimizer: {warmupSteps: 5}
       train: {epochs: 3, dialoguesPerBatch: 4}
       checkpoint: {everySteps: 4, keepLast: 100}

@@ -1,3 +1,4 @@
+import Baselines
 import DFERCModel
 import Foundation
 import TensorCore
@@ -145,6 +146,30 @@ struct ConfigurationDefaultsTests {
     expected.model = ChosenModel(options)
     expected.train.dialoguesPerBatch = 4
     #expect(iemocap == expected)
+  }
+
+  @Test("The file of bc-LSTM names the model and the keys of that model alone")
+  func contextualLSTM() throws {
+    let run = try ResolvedConfiguration(file: "\(Self.configs)/mosi-bc-lstm.yaml")
+    #expect(run.configuration.model.name == "bc-lstm")
+    #expect(run.configuration.model.options is BCLSTMOptions)
+    #expect(run.configuration.differences(from: RunConfiguration()).first == "model.name")
+    #expect(!run.yaml.contains("alignmentWidth") && !run.yaml.contains("loss:"))
+    let copy = try RunConfiguration(yaml: run.yaml, source: "copy")
+    #expect(copy == run.configuration && copy.yaml == run.yaml)
+  }
+
+  @Test("A key may stand before the name of its model, and --set may name the model")
+  func nameComesFirst() throws {
+    let reversed = try RunConfiguration(
+      yaml: "model: {hidden: 7, name: bc-lstm, dropout: 0.1}", source: "x")
+    var options = BCLSTMOptions()
+    (options.hidden, options.dropout) = (7, 0.1)
+    #expect(reversed.model == ChosenModel(options))
+    let overrides = ["model.denseWidth=9", "model.name=bc-lstm"].compactMap(
+      ConfigurationOverride.init)
+    let set = try ResolvedConfiguration(overrides: overrides).configuration
+    #expect((set.model.options as? BCLSTMOptions)?.denseWidth == 9)
   }
 
   @Test("The other dataset files change nothing but the data")

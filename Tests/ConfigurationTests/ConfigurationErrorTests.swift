@@ -28,6 +28,14 @@ struct ConfigurationErrorTests {
       message: "run.yaml:3: train.learning_rate: unknown key. "
         + "The nearest known one is optimizer.learningRate."),
     RefusedConfiguration(
+      text: "model: {name: bc-lstn}\n",
+      message: "run.yaml:1: model.name: there is no model bc-lstn. "
+        + "The models are dferc, bc-lstm."),
+    RefusedConfiguration(
+      text: "model:\n  name: bc-lstm\n  alignmentWidth: 3\n",
+      message: "run.yaml:3: model.alignmentWidth: the model bc-lstm has no such key. "
+        + "Leave it out, or choose the model that has it: model.name: dferc."),
+    RefusedConfiguration(
       text: "train.epochs: 3\n",
       message: "run.yaml:1: train.epochs: dotted names belong to --set. "
         + "In a file, write the section and its key indented below it."),

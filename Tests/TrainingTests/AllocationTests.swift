@@ -1,4 +1,6 @@
 import AllocationCounter
+import Baselines
+import Configuration
 import DFERCModel
 import DialogueData
 import JobControl
@@ -24,9 +26,18 @@ struct AllocationTests {
     #expect(sum == 0)
   }
 
-  @Test("none in the steady state", arguments: DFERCOptions.everyAblation, [1, 4])
-  func stepAllocatesNothing(ablations: [Ablation], microBatches: Int) throws {
-    let small = SmallBatch(DFERCOptions.small(ablations), lengths: Self.lengths, classCount: 5)
+  @Test("none in the steady state of DF-ERC", arguments: DFERCOptions.everyAblation, [1, 4])
+  func dferc(ablations: [Ablation], microBatches: Int) throws {
+    try expectNone(DFERCOptions.small(ablations), microBatches: microBatches)
+  }
+
+  @Test("none in the steady state of bc-LSTM", arguments: [1, 4])
+  func bcLSTM(microBatches: Int) throws {
+    try expectNone(BCLSTMOptions.small, microBatches: microBatches)
+  }
+
+  private func expectNone(_ options: any ModelOptions, microBatches: Int) throws {
+    let small = SmallBatch(options, lengths: Self.lengths, classCount: 5)
     let step = try TrainingStep(
       engine: small.engine(TrainingRig.soloTeam()), configuration: small.configuration,
       workers: .single)

@@ -1,10 +1,7 @@
 import Configuration
-import DFERCModel
-import DataParallel
 import DialogueData
 import Files
 import Foundation
-import JobControl
 import NeuralNet
 import Optimizing
 import TensorCore
@@ -23,12 +20,39 @@ struct GoldenStepTests {
   static let tolerance = 1e-4
 
   @Test("There is a golden file for every case")
-  func allCases() { #expect(GoldenFile.names.count == 23) }
+  func allCases() {
+    #expect(GoldenModel.dferc.cases.count == 23)
+    #expect(GoldenModel.bcLSTM.cases.count == 4)
+  }
 
   @Test(
-    "Losses, predictions, running sums and every gradient", arguments: GoldenFile.names, [1, 4])
-  func matches(name: String, microBatches: Int) throws {
-    let golden = try GoldenFile(name)
+    "DF-ERC: losses, predictions, running sums and every gradient",
+    arguments: GoldenModel.dferc.cases, [1, 4])
+  func dferc(name: String, microBatches: Int) throws {
+    let golden = try GoldenFile(name, of: .dferc)
+    let engine = try expectStep(golden, name, microBatches: microBatches)
+    let means = try #require(engine.buffers.layout.means.first)
+    #expect(means.name == "prototypes")
+    expectClose(
+      engine.buffers.values(of: means), try golden.file.floats("expected.prototypes"),
+      tolerance: Self.tolerance, floor: try golden.gradientFloor, "\(name) prototypes")
+    #expect(
+      try engine.buffers.values("counts", as: Int64.self)
+        == golden.file.integers("expected.counts"))
+  }
+
+  @Test(
+    "bc-LSTM: loss, predictions and every gradient", arguments: GoldenModel.bcLSTM.cases, [1, 4])
+  func bcLSTM(name: String, microBatches: Int) throws {
+    let engine = try expectStep(
+      GoldenFile(name, of: .bcLSTM), name, microBatches: microBatches)
+    #expect(engine.buffers.layout.buffers.isEmpty)
+  }
+
+  /// Runs the step and compares what every model has.
+  private func expectStep(
+    _ golden: GoldenFile, _ name: String, microBatches: Int
+  ) throws -> GradientEngine {
     let engine = try golden.engine(TrainingRig.soloTeam())
     let batch = golden.batch(golden.dialogues, microBatches: microBatches)
     try engine.run(batch, of: golden.split, randomness: golden.randomness)
@@ -49,14 +73,7 @@ struct GoldenStepTests {
         try golden.file.floats("expected.gradient.\(parameter.name)"),
         tolerance: Self.tolerance, floor: floor, "\(name) gradient of \(parameter.name)")
     }
-    let means = try #require(engine.buffers.layout.means.first)
-    #expect(means.name == "prototypes")
-    expectClose(
-      engine.buffers.values(of: means), try golden.file.floats("expected.prototypes"),
-      tolerance: Self.tolerance, floor: floor, "\(name) prototypes")
-    #expect(
-      try engine.buffers.values("counts", as: Int64.self)
-        == golden.file.integers("expected.counts"))
+    return engine
   }
 
   private func expectExtras(
@@ -67,7 +84,7 @@ struct GoldenStepTests {
       extra.components.isEmpty
         ? [extra.tensor] : extra.components.map { "\(extra.tensor).\($0)" }
     }
-    #expect(tensors.count == golden.options.modalities.count + 1)
+    #expect(tensors.count == prediction.extras.count)
     for (tensor, column) in zip(tensors, prediction.extras) {
       let expected = try golden.file.floats("expected.\(tensor)")
       expectClose(
@@ -91,7 +108,7 @@ struct GoldenStepTests {
   /// enlarge the 1e-6 of a single pass to below the bound.
   @Test("Ten steps: losses, norms, parameters and running sums")
   func tenSteps() throws {
-    let golden = try GoldenFile("training")
+    let golden = try GoldenFile("training", of: .dferc)
     #expect(golden.options.dropout == 0)
     let file = golden.file
     let settings = try GoldenFile.json(Optimizer.self, file.header.metadata["optimizer"])
@@ -133,159 +150,5 @@ struct GoldenStepTests {
       try file.doubles("expected.prototype_sums"), tolerance: Self.tolerance, "sums")
     #expect(
       try buffers.values("counts", as: Int64.self) == file.integers("expected.counts"))
-  }
-}
-
-/// One golden file, as a split in memory.
-private struct GoldenFile {
-  struct Options: Decodable {
-    let modalities: [Modality]
-    let ablations: [String]
-    let reduction: String
-    let dropout: Double
-    let seed: UInt64
-    let step: Int
-    let rawWidths: [String: Int]
-    let width: Int
-    let alignmentWidth: Int
-    let contextHidden: Int
-    let emotions: Int
-    let contrastive: Double
-    let contribution: Double
-    let prototype: Double
-    let modalityTemperature: Double
-    let utteranceTemperature: Double
-    let margin: Double
-  }
-
-  /// The loss and its unweighted parts by their names.
-  typealias Losses = [String: Double]
-
-  let file: SafetensorsFile
-  let options: Options
-  /// The dialogues of the file by their index in ``split``, in the order of the file's rows.
-  let dialogues: [Int]
-  let split: Split
-  private let offsets: [Int]
-
-  private static var folder: URL {
-    fixtureFolder().deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("DFERCModelTests/Fixtures")
-  }
-
-  static var names: [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-      .filter { $0.hasSuffix(".safetensors") && $0 != "training.safetensors" }
-      .map { String($0.dropLast(".safetensors".count)) }.sorted()
-  }
-
-  static func json<Value: Decodable>(_ type: Value.Type, _ text: String?) throws -> Value {
-    try JSONDecoder().decode(type, from: Data((text ?? "").utf8))
-  }
-
-  init(_ name: String) throws {
-    file = try SafetensorsFile(
-      path: Self.folder.appendingPathComponent("\(name).safetensors").path)
-    options = try Self.json(Options.self, file.header.metadata["options"])
-    dialogues = try file.integers("dialogues").map(Int.init)
-    offsets = try file.integers("offsets").map(Int.init)
-    let labels = try file.integers("labels").map(Int.init)
-    // Dropout depends on the index in the split, so other dialogues, of one row, fill the gaps.
-    var (packed, sources): ([Dialogue], [Int?]) = ([], [])
-    for index in 0...(dialogues.max() ?? 0) {
-      let position = dialogues.firstIndex(of: index)
-      let rows: [Int?] =
-        position.map { [offsets] in (offsets[$0]..<offsets[$0 + 1]).map { $0 } }
-        ?? [nil]
-      packed.append(
-        Dialogue(
-          id: "d\(index)",
-          utterances: rows.enumerated().map {
-            Utterance(id: "\($0)", speaker: nil, text: "", emotion: $1.map { labels[$0] } ?? 0)
-          }, firstRow: sources.count))
-      sources += rows
-    }
-    var features: [Modality: [Float]] = [:]
-    for modality in options.modalities {
-      let values = try file.floats("input.\(modality)")
-      let width = options.rawWidths["\(modality)"] ?? 0
-      features[modality] = sources.flatMap { row in
-        row.map { Array(values[$0 * width..<($0 + 1) * width]) }
-          ?? [Float](repeating: 0, count: width)
-      }
-    }
-    split = Split(
-      name: name, dialogues: packed, emotions: (0..<options.emotions).map { "e\($0)" },
-      features: features)
-  }
-
-  /// The engine of the production step with the file's parameters and running sums.
-  func engine(_ team: RankTeam) throws -> GradientEngine {
-    var model = DFERCOptions()
-    model.width = options.width
-    model.alignmentWidth = options.alignmentWidth
-    model.contextHidden = options.contextHidden
-    model.dropout = options.dropout
-    model.ablations = options.ablations.compactMap(Ablation.init(rawValue:))
-    model.contrastive = options.contrastive
-    model.contribution = options.contribution
-    model.prototype = options.prototype
-    model.reduction = options.reduction == "mean" ? .mean : .sum
-    model.modalityTemperature = options.modalityTemperature
-    model.utteranceTemperature = options.utteranceTemperature
-    model.margin = options.margin
-    let modalities = options.modalities.map {
-      ModalityWidth($0, width: options.rawWidths["\($0)"] ?? 0)
-    }
-    let engine = try GradientEngine(
-      model: DFERC(model, modalities: modalities, classCount: options.emotions), seed: 0,
-      options: StepOptions(products: .reproducible), team: team)
-    for parameter in engine.model.layout.parameters {
-      try file.copyFloats(
-        "parameter.\(parameter.name)", to: engine.parameters.tensor(of: parameter).elements)
-    }
-    if file.entry("prototype_sums") != nil {
-      engine.buffers.set("prototype_sums", try file.doubles("prototype_sums"))
-      engine.buffers.set("counts", try file.integers("counts"))
-    }
-    return engine
-  }
-
-  func batch(_ chosen: [Int], microBatches: Int) -> GlobalBatch {
-    GlobalBatch(
-      dialogues: chosen, dialogueLengths: split.dialogueLengths, microBatchCount: microBatches)
-  }
-
-  var randomness: Dropout.Randomness? {
-    options.dropout > 0
-      ? Dropout.Randomness(seed: options.seed, step: options.step, probability: options.dropout)
-      : nil
-  }
-
-  var losses: Losses { get throws { try Self.json(Losses.self, file.header.metadata["losses"]) } }
-
-  /// What is zero in mathematics, such as biases of attention keys, is held against this.
-  var gradientFloor: Double {
-    get throws {
-      let names = file.header.entries.keys.filter { $0.hasPrefix("expected.gradient.") }
-      return 1e-6 * (try names.flatMap { try file.floats($0) }.map { abs(Double($0)) }.max() ?? 0)
-    }
-  }
-
-  /// The rows of the file in another order of its dialogues.
-  func rows(inOrderOf order: [Int]) -> [Int] {
-    order.flatMap { index -> [Int] in
-      dialogues.firstIndex(of: index).map { Array(offsets[$0]..<offsets[$0 + 1]) } ?? []
-    }
-  }
-
-  func expectLosses(
-    _ engine: GradientEngine, _ expected: Losses, floor: Double, _ name: String
-  ) {
-    let names = ["loss"] + engine.model.lossTerms.map(\.name)
-    #expect(names.sorted() == expected.keys.sorted())
-    expectClose(
-      [engine.loss] + Array(engine.lossParts), names.map { expected[$0] ?? .nan },
-      tolerance: GoldenStepTests.tolerance, floor: floor, "\(name) losses")
   }
 }

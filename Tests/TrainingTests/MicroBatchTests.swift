@@ -1,3 +1,5 @@
+import Baselines
+import Configuration
 import DFERCModel
 import DialogueData
 import JobControl
@@ -41,11 +43,19 @@ struct MicroBatchTests {
 
   /// Six dialogues in eight micro-batches leave two of them empty, and a rank without rows.
   @Test(
-    "losses, running sums, predictions and gradients", arguments: DFERCOptions.everyAblation,
-    [4, 8])
-  func sameBits(ablations: [Ablation], microBatches: Int) throws {
-    let small = SmallBatch(
-      DFERCOptions.small(ablations), lengths: [2, 5, 1, 4, 3, 7], classCount: 4, seed: 91)
+    "losses, running sums, predictions and gradients of DF-ERC",
+    arguments: DFERCOptions.everyAblation, [4, 8])
+  func dferc(ablations: [Ablation], microBatches: Int) throws {
+    try expectSameBits(DFERCOptions.small(ablations), microBatches: microBatches)
+  }
+
+  @Test("loss, predictions and gradients of bc-LSTM", arguments: [4, 8])
+  func bcLSTM(microBatches: Int) throws {
+    try expectSameBits(BCLSTMOptions.small, microBatches: microBatches)
+  }
+
+  private func expectSameBits(_ options: any ModelOptions, microBatches: Int) throws {
+    let small = SmallBatch(options, lengths: [2, 5, 1, 4, 3, 7], classCount: 4, seed: 91)
     let joined = try run(small, ranks: 1, microBatches: microBatches)[0]
     #expect(joined.losses[0] > 0)
     for ranks in [2, microBatches] {
@@ -53,9 +63,10 @@ struct MicroBatchTests {
       for outcome in apart {
         #expect(outcome.losses == joined.losses, "losses on \(ranks) ranks")
         #expect(outcome.buffers == joined.buffers, "running sums on \(ranks) ranks")
-        expectSameBits(outcome.gradients, joined.gradients, "gradients on \(ranks) ranks")
+        TestSupport.expectSameBits(
+          outcome.gradients, joined.gradients, "gradients on \(ranks) ranks")
         for (dialogue, logits) in outcome.logits {
-          expectSameBits(logits, joined.logits[dialogue] ?? [], "logits of \(dialogue)")
+          TestSupport.expectSameBits(logits, joined.logits[dialogue] ?? [], "logits of \(dialogue)")
         }
       }
       #expect(apart.reduce(0) { $0 + $1.logits.count } == 6)

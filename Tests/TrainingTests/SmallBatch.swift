@@ -1,3 +1,4 @@
+import Baselines
 import Configuration
 import DFERCModel
 import DataParallel
@@ -65,6 +66,15 @@ struct SmallBatch {
     try GradientEngine(
       model: configuration.model(for: split), seed: seed,
       options: StepOptions(products: .reproducible), team: team)
+  }
+}
+
+extension BCLSTMOptions {
+  /// A model small enough for tests of every kind.
+  static var small: BCLSTMOptions {
+    var options = BCLSTMOptions()
+    (options.hidden, options.denseWidth, options.dropout) = (7, 9, 0.3)
+    return options
   }
 }
 
