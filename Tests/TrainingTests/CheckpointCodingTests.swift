@@ -18,7 +18,7 @@ struct CheckpointCodingTests {
   ) throws -> TrainingProgress {
     try withTemporaryFolder { folder in
       let snapshot = try SmallState().snapshot(progress)
-      var draft = try CheckpointCoding.draft(snapshot, description: ["program_version": "1"])
+      var draft = try CheckpointCoding.contents(snapshot, description: ["program_version": "1"])
       for key in keys { draft.metadata[key] = nil }
       let path = try withExtendedLifetime(snapshot) {
         try CheckpointStore(folder: folder.path, keepLast: 1).save(draft, step: 6)

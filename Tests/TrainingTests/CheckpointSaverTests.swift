@@ -22,6 +22,8 @@ struct CheckpointSaverTests {
     let folder: TemporaryFolder
     let run: RunFolder
     let saver: CheckpointSaver
+    let store: CheckpointStore
+    let best: BestCheckpoint
     let small = SmallState()
     private let lines = Lines()
 
@@ -41,16 +43,16 @@ struct CheckpointSaverTests {
       let terminal = Terminal(isInteractive: false) { [lines] text in
         lines.text.withLock { $0 += text }
       }
+      let log = RunLog(rank: 0, terminal: terminal)
+      store = CheckpointStore(
+        folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation)
+      best = BestCheckpoint(in: store, log: log)
       saver = CheckpointSaver(
-        folder: run,
-        store: CheckpointStore(
-          folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation),
-        tracker: PhaseTracker(.alone, faults: []),
+        folder: run, store: store, tracker: PhaseTracker(.alone, faults: []),
         description: [
           CheckpointCoding.Key.configuration: RunConfiguration().yaml,
           CheckpointCoding.Key.dataset: "data",
-        ], ifSaveFails: ifSaveFails,
-        log: RunLog(rank: 0, terminal: terminal))
+        ], ifSaveFails: ifSaveFails, log: log)
       saver.begin(small.state, synchronizingBy: synchronize)
     }
 
@@ -81,21 +83,21 @@ struct CheckpointSaverTests {
       try FileSystem.createDirectory(folder.path("now"))
       let store = CheckpointStore(folder: folder.path("now"), keepLast: 1)
       let snapshot = try small.snapshot(TrainingProgress())
-      let draft = try CheckpointCoding.draft(snapshot, description: [:])
+      let draft = try CheckpointCoding.contents(snapshot, description: [:])
       return try withExtendedLifetime(snapshot) {
         try Checkpoint(path: store.save(draft, step: 0)).text("sha256")
       }
     }
 
     func hash(ofStep step: Int) throws -> String {
-      try Checkpoint(path: saver.store.path(ofStep: step)).text("sha256")
+      try Checkpoint(path: store.path(ofStep: step)).text("sha256")
     }
 
-    func hashOfBest() throws -> String { try saver.store.best().text("sha256") }
+    func hashOfBest() throws -> String { try store.best().text("sha256") }
 
     var temporaryFiles: [String] {
       get throws {
-        try (FileSystem.list(run.path) + FileSystem.list(saver.store.stepFolder))
+        try (FileSystem.list(run.path) + FileSystem.list(store.stepFolder))
           .filter { $0.hasSuffix(".tmp") }
       }
     }
@@ -122,13 +124,13 @@ struct CheckpointSaverTests {
     let rig = try Rig { operation in if operation == .opened { gate.wait() } }
     try rig.save(step: 1)
     #expect(rig.saver.isBusy)
-    #expect(try rig.saver.store.steps().isEmpty)
+    #expect(try rig.store.steps().isEmpty)
     try rig.saver.checkFailure()
     DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { gate.signal() }
     rig.train()
     let second = try rig.hash()
     try rig.save(step: 2)  // returns only when the first is done
-    #expect(try rig.saver.store.steps() == [1])
+    #expect(try rig.store.steps() == [1])
     gate.signal()
     try rig.saver.finish()
     #expect(try rig.hash(ofStep: 2) == second)
@@ -153,7 +155,7 @@ struct CheckpointSaverTests {
     let rig = try Rig(synchronize: { throw Self.full })
     try rig.save(step: 1)
     #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
-    #expect(try rig.saver.store.steps().isEmpty)
+    #expect(try rig.store.steps().isEmpty)
   }
 
   @Test("With `stop` a failed save is thrown at the next look, and nothing half written stays")
@@ -168,7 +170,7 @@ struct CheckpointSaverTests {
     try rig.save(step: 2)
     while rig.saver.isBusy { usleep(1000) }
     #expect { try rig.saver.checkFailure() } throws: { ExitStatus($0) == .storage }
-    #expect(try rig.saver.store.steps() == [1])
+    #expect(try rig.store.steps() == [1])
     #expect(try rig.temporaryFiles.isEmpty)
   }
 
@@ -188,11 +190,11 @@ struct CheckpointSaverTests {
     failures.withLock { $0 = 0 }
     try rig.save(step: 3)
     try rig.saver.finish()
-    #expect(try rig.saver.store.steps() == [1, 3] && rig.warnings == 1)
+    #expect(try rig.store.steps() == [1, 3] && rig.warnings == 1)
     failures.withLock { $0 = 1 }
     try rig.save(step: 4)
     #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
-    #expect(try rig.saver.store.steps() == [1, 3])
+    #expect(try rig.store.steps() == [1, 3])
     #expect(try rig.temporaryFiles.isEmpty)
   }
 
@@ -214,7 +216,7 @@ struct CheckpointSaverTests {
     try rig.saver.finish()
     #expect(try rig.hashOfBest() == best)
     #expect(try rig.hash(ofStep: 3) == last)
-    #expect(try rig.saver.store.steps() == [3])
+    #expect(try rig.store.steps() == [3])
   }
 
   @Test("Steps are saved while the best cannot be, and what is not written in the end is told")
@@ -222,16 +224,16 @@ struct CheckpointSaverTests {
     let rig = try Rig(.continue)
     let best = try rig.hash()
     // A file cannot take the place of a folder.
-    try FileSystem.createDirectory(rig.saver.store.bestPath)
+    try FileSystem.createDirectory(rig.store.bestPath)
     try rig.save(best: true, step: 4)
     for step in [4, 8, 12] {
       rig.train()
       try rig.save(step: step)
     }
     #expect { try rig.saver.finish() } throws: { ExitStatus($0) == .storage }
-    #expect(try rig.saver.store.steps() == [4, 8, 12])
+    #expect(try rig.store.steps() == [4, 8, 12])
     #expect(try rig.hash(ofStep: 12) == rig.hash())
-    try FileSystem.removeTree(rig.saver.store.bestPath)
+    try FileSystem.removeTree(rig.store.bestPath)
     try rig.saver.finish()
     #expect(try rig.hashOfBest() == best)
   }
@@ -248,7 +250,7 @@ struct CheckpointSaverTests {
     rig.train()
     try rig.save(best: true, step: 5)
     try rig.saver.finish()
-    #expect(try rig.saver.store.steps() == [5] && rig.hash(ofStep: 5) == rig.hashOfBest())
+    #expect(try rig.store.steps() == [5] && rig.hash(ofStep: 5) == rig.hashOfBest())
   }
 
   @Test("A best file from later in the course stays, and one of another course does not count")
@@ -271,7 +273,7 @@ struct CheckpointSaverTests {
     let none = rig.folder.path("none/checkpoints/step-00000008.safetensors.zst")
     let same = RunIdentity(configuration: RunConfiguration(), digest: "data")
     func adopts(_ progress: TrainingProgress, _ identity: RunIdentity) throws -> Bool {
-      try rig.saver.adoptBest(of: progress, identity, besides: none)
+      try rig.best.adopt(of: progress, identity, besides: none)
     }
     #expect(try adopts(progress(8, 1), same))
     #expect(try adopts(progress(18, 2), same))
@@ -294,10 +296,10 @@ struct CheckpointSaverTests {
     #expect(try adopts(progress(8, 1), RunIdentity(configuration: shared, digest: "data")))
     #expect(rig.warnings == 3)
     let inBest = rig.small.state
-    #expect(try rig.saver.restoreBest(into: inBest, expecting: best(2)) == best(2))
+    #expect(try rig.best.restore(into: inBest, expecting: best(2)) == best(2))
     #expect(rig.warnings == 3)
     // Where the course did not come to it again, the file still tells the truth.
-    #expect(try rig.saver.restoreBest(into: inBest, expecting: best(1)) == best(2))
+    #expect(try rig.best.restore(into: inBest, expecting: best(1)) == best(2))
     #expect(rig.warnings == 4)
   }
 
@@ -308,14 +310,14 @@ struct CheckpointSaverTests {
     progress.best = TrainingProgress.Best(
       epoch: 1,
       validation: ClassificationReport(ConfusionMatrix(classCount: 2), emotions: ["a", "b"]))
-    try FileSystem.write("damaged", to: rig.saver.store.bestPath)
+    try FileSystem.write("damaged", to: rig.store.bestPath)
     let error = #expect(throws: CheckpointError.self) {
-      try rig.saver.adoptBest(
+      try rig.best.adopt(
         of: progress, RunIdentity(configuration: RunConfiguration(), digest: "data"),
         besides: "none/checkpoints/step-00000008.safetensors.zst")
     }
     #expect(try ExitStatus(#require(error)) == .badInput)
-    #expect(error?.path == rig.saver.store.bestPath)
+    #expect(error?.path == rig.store.bestPath)
     #expect(error?.cure.contains("or remove the file, and the best epoch is chosen anew") == true)
     #expect(rig.warnings == 0)
   }

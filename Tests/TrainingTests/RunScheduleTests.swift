@@ -1,3 +1,4 @@
+import Optimizing
 import RunRecords
 import Testing
 
@@ -10,7 +11,8 @@ struct RunScheduleTests {
     totalSteps: Int = 9, patience: Int? = nil, stepsPerSave: Int = 2
   ) -> RunSchedule {
     RunSchedule(
-      totalSteps: totalSteps, epochs: 3, patience: patience, dialogueCount: 10,
+      learningRate: LearningRateSchedule(warmupSteps: 0, totalSteps: totalSteps), epochs: 3,
+      patience: patience, dialogueCount: 10,
       stepsPerSave: stepsPerSave)
   }
 

@@ -1,64 +1,106 @@
 import Checkpointing
 import Configuration
 import Files
-import Foundation
 import JobControl
+import Logging
 import RunRecords
-import TensorCore
 
-/// How a run starts in its folder; decided by rank 0, which alone looks into it.
-package enum RunOpening {
-  /// Nothing is there: train from the beginning.
-  case fresh
-  /// Go on from a checkpoint.
-  case resumed(Checkpoint)
-  /// The run has ended before; this is its result.
-  case finished(RunResult)
+/// A run folder as rank 0 has opened it: locked, and with all that writes into it.
+struct RunOpening {
+  let folder: RunFolder
+  /// How the run starts.
+  let start: TrainingSession.Start
+  /// The checkpoint that the run goes on from.
+  let checkpoint: Checkpoint?
+  /// Nil for a run that has ended before.
+  let recorder: RunRecorder?
 
-  /// What `--resume` means for a folder.
+  /// Opens the folder and decides what `--resume` means for it.
   ///
-  /// - Parameters:
-  ///   - request: of the command line.
-  ///   - folder: open and locked.
-  ///   - store: of the folder's checkpoints.
-  ///   - resolved: the configuration of this call.
-  ///   - data: of this call.
-  ///   - log: gets a warning for each broken checkpoint that is passed over.
   /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
   ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
-  package init(
-    _ request: RunRequest.Resume, folder: RunFolder, store: CheckpointStore,
-    resolved: ResolvedConfiguration, data: LoadedData, log: RunLog
+  init(
+    _ path: String, _ request: RunRequest, _ resolved: ResolvedConfiguration,
+    _ data: LoadedData, _ team: RankTeam
   ) throws {
+    folder = try RunFolder(path: path)
+    ErrorExit.register(folder.lock)
+    let options = resolved.configuration.checkpoint
+    let store = CheckpointStore(
+      folder: folder.path, keepLast: options.keepLast, level: options.level)
+    let choice = ResumeChoice(store: store, resolved: resolved, data: data, log: team.log)
+    (start, checkpoint) = try choice.start(request.resume, in: folder)
+    if case .finished = start {
+      recorder = nil
+      try folder.close()
+      ErrorExit.unregister(folder.lock)
+      return
+    }
+    try folder.removeResult()
+    try store.prepare()
+    try team.log.open(folder.log)
+    ErrorExit.register(team.log)
+    try folder.write(resolved.configuration)
+    recorder = try Self.recorder(
+      request, resolved, data, team, folder: folder, store: store, checkpoint: checkpoint)
+  }
+
+  private static func recorder(
+    _ request: RunRequest, _ resolved: ResolvedConfiguration, _ data: LoadedData,
+    _ team: RankTeam, folder: RunFolder, store: CheckpointStore, checkpoint: Checkpoint?
+  ) throws -> RunRecorder {
+    let configuration = resolved.configuration
+    let model = data.model(of: configuration)
+    let before = checkpoint?.metadata ?? [:]
+    let description = try RunDescription.metadata(
+      configuration, model: model, dataset: data.dataset, digest: data.digest,
+      ranks: team.collective.size, goingOnFrom: before)
+    let changes = Reproducibility.changes(
+      from: before, to: description, microBatches: configuration.train.microBatches)
+    for change in changes { team.log.logger.warning("\(change)") }
+    let saver = CheckpointSaver(
+      folder: folder, store: store, tracker: team.tracker, description: description,
+      ifSaveFails: configuration.checkpoint.ifSaveFails, log: team.log)
+    return try RunRecorder(
+      name: resolved.name, lossTerms: model.lossTerms, folder: folder, saver: saver,
+      best: BestCheckpoint(in: store, log: team.log), log: team.log,
+      resumingAt: try checkpoint.map(CheckpointCoding.progress),
+      logsSamples: request.logsSamples)
+  }
+}
+
+/// What a run goes on from.
+private struct ResumeChoice {
+  let store: CheckpointStore
+  let resolved: ResolvedConfiguration
+  let data: LoadedData
+  let log: RunLog
+
+  func start(
+    _ request: RunRequest.Resume, in folder: RunFolder
+  ) throws -> (TrainingSession.Start, Checkpoint?) {
     switch request {
     case .none:
-      try Self.refuseCheckpoints(store)
-      self = .fresh
+      try refuseCheckpoints()
+      return (.fresh, nil)
     case .checkpoint(let path):
       let checkpoint = try Checkpoint(path: path)
-      _ = try Self.agrees(checkpoint, resolved, data)
-      try Self.giveUpLaterSteps(than: checkpoint, store, log)
-      self = .resumed(checkpoint)
+      _ = try agrees(checkpoint)
+      try removeLaterSteps(than: checkpoint)
+      return (.resumed, checkpoint)
     case .auto:
       let search = try store.newestValid()
       for failure in search.rejected { log.logger.warning("passed over: \(failure)") }
       guard let checkpoint = search.checkpoint else {
-        try Self.refuseBroken(search)
-        self = .fresh
-        return
+        try refuseBroken(search)
+        return (.fresh, nil)
       }
-      let isSame = try Self.agrees(checkpoint, resolved, data)
-      if isSame, let result = folder.result() {
-        self = .finished(result)
-      } else {
-        self = .resumed(checkpoint)
-      }
+      if try agrees(checkpoint), let result = folder.result() { return (.finished(result), nil) }
+      return (.resumed, checkpoint)
     }
-    if case .finished = self { return }
-    try folder.removeResult()
   }
 
-  private static func refuseCheckpoints(_ store: CheckpointStore) throws {
+  private func refuseCheckpoints() throws {
     guard try !store.steps().isEmpty || FileSystem.exists(store.bestPath) else { return }
     throw TrainingError(
       kind: .usage, place: store.folder, reason: "the folder holds the checkpoints of a run",
@@ -67,32 +109,23 @@ package enum RunOpening {
 
   /// A folder whose checkpoints are all broken is not an empty one: to start again would overwrite
   /// what may still be rescued.
-  private static func refuseBroken(_ search: CheckpointSearch) throws {
+  private func refuseBroken(_ search: CheckpointSearch) throws {
     guard let newest = search.rejected.first else { return }
     throw newest
   }
 
-  /// Removes the checkpoints of the course that a run leaves when it goes back to an earlier step,
-  /// so that `--resume auto` does not return to it.
-  private static func giveUpLaterSteps(
-    than checkpoint: Checkpoint, _ store: CheckpointStore, _ log: RunLog
-  ) throws {
+  /// Removes the checkpoints of the steps that a run abandons when it goes back to an earlier one,
+  /// so that `--resume auto` does not return to them.
+  private func removeLaterSteps(than checkpoint: Checkpoint) throws {
     let folder = FileSystem.parent(of: checkpoint.path)
     let isOwn = [store.folder, store.stepFolder].contains { FileSystem.isSame($0, folder) }
-    guard isOwn else { return try refuseCheckpoints(store) }
+    guard isOwn else { return try refuseCheckpoints() }
     let step = try checkpoint.count(CheckpointCoding.Key.step)
     for later in try store.steps() where later > step {
       try FileSystem.remove(store.path(ofStep: later))
       log.logger.warning(
         "removed the checkpoint of step \(later): the run goes on from step \(step).")
     }
-    try giveUpLaterBest(than: step, store, log)
-  }
-
-  /// Removes the best checkpoint if the course that is left came to it after a step.
-  private static func giveUpLaterBest(
-    than step: Int, _ store: CheckpointStore, _ log: RunLog
-  ) throws {
     guard let best = try? store.best(), try best.integer(CheckpointCoding.Key.step) > step
     else { return }
     try FileSystem.remove(store.bestPath)
@@ -102,13 +135,11 @@ package enum RunOpening {
 
   /// Whether this call would train exactly as the checkpoint's own run.
   ///
-  /// Nothing of the folder has been changed yet, so what does not fit leaves it as it is.
+  /// The folder has not been changed yet, so a mismatch leaves it as it is.
   ///
   /// - Throws: `ConfigurationError` for differences that were not asked for by `--set`,
   ///   `CheckpointError` where the run cannot go on from the checkpoint.
-  private static func agrees(
-    _ checkpoint: Checkpoint, _ resolved: ResolvedConfiguration, _ data: LoadedData
-  ) throws -> Bool {
+  private func agrees(_ checkpoint: Checkpoint) throws -> Bool {
     let configuration = resolved.configuration
     try resolved.requireSameResult(
       as: CheckpointCoding.configuration(of: checkpoint), ofCheckpoint: checkpoint.path)

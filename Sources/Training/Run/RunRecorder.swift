@@ -10,6 +10,8 @@ package final class RunRecorder {
   package let name: String
   /// Writes the checkpoints.
   package let saver: CheckpointSaver
+  /// The checkpoint of the best epoch.
+  package let best: BestCheckpoint
   private let lossTerms: [LossTerm]
   private let folder: RunFolder
   private let metrics: MetricsLog
@@ -24,18 +26,21 @@ package final class RunRecorder {
   ///   - lossTerms: the parts of the loss.
   ///   - folder: open and locked.
   ///   - saver: of the folder's checkpoints.
+  ///   - best: the checkpoint of the best epoch in the folder.
   ///   - log: of rank 0.
   ///   - resumingAt: the progress of the checkpoint that the run goes on from; nil for a new run.
   ///   - logsSamples: whether the dialogues of every step are written down.
   /// - Throws: `FileError`.
   package init(
-    name: String, lossTerms: [LossTerm], folder: RunFolder, saver: CheckpointSaver, log: RunLog,
+    name: String, lossTerms: [LossTerm], folder: RunFolder, saver: CheckpointSaver,
+    best: BestCheckpoint, log: RunLog,
     resumingAt progress: TrainingProgress?, logsSamples: Bool
   ) throws {
     self.name = name
     self.lossTerms = lossTerms
     self.folder = folder
     self.saver = saver
+    self.best = best
     self.log = log
     metrics = try MetricsLog(
       MetricsColumns(lossTerms: lossTerms.map(\.name)), folder: folder.path,

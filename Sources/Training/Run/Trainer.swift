@@ -1,7 +1,10 @@
+import Checkpointing
 import Configuration
 import DataParallel
 import DialogueData
+import Foundation
 import JobControl
+import Logging
 import NeuralNet
 import Optimizing
 import RunRecords
@@ -10,43 +13,44 @@ import TensorCore
 /// A whole run on one rank: steps, evaluations, checkpoints, the final score.
 ///
 /// All ranks go through the same tasks with the same state, in the order that ``RunSchedule`` gives
-/// them. Rank 0 alone has a ``RunRecorder``, which is the only part that touches the run folder.
+/// them; every task is collective and leaves the ranks with equal progress. Rank 0 alone has a
+/// ``RunRecorder``, which is the only part that touches the run folder.
 package final class Trainer {
   package let team: RankTeam
-  package let configuration: RunConfiguration
-  package let data: LoadedData
-  package let recorder: RunRecorder?
-  package let plan: BatchPlan
+  private let configuration: RunConfiguration
+  private let data: LoadedData
+  private let recorder: RunRecorder?
+  private let plan: BatchPlan
   package let trainingStep: TrainingStep
-  package let evaluator: Evaluator
-  package let groupLimit: Int?
-  package let replicaCheck: ReplicaCheck
+  private let evaluator: Evaluator
+  private let groupLimit: Int?
+  private let replicaCheck: ReplicaCheck
 
   /// The tensors of the run.
   package let state: ModelState
 
   /// What has been done; the same on every rank.
-  package var progress = TrainingProgress()
+  package private(set) var progress = TrainingProgress()
+  /// The order of the tasks from here to the end.
+  package private(set) var schedule: RunSchedule
   /// The progress that the checkpoint of the last step holds; nil if there is none in the run folder.
-  package var savedProgress: TrainingProgress?
+  private var savedProgress: TrainingProgress?
   /// Whether the present state is the best so far and is in no file yet.
-  package var isBestUnsaved = false
-  /// The learning rate from the first step to the last that is planned.
-  package var schedule = LearningRateSchedule(warmupSteps: 0, totalSteps: 0)
-  /// The order of the epoch that goes on, drawn once.
-  package var epochPlan: EpochPlan?
+  private var isBestUnsaved = false
+  /// The order of the dialogues of the current epoch, drawn once.
+  private var epochPlan: EpochPlan?
 
-  /// What has gone wrong on this rank alone since the ranks last agreed to go on.
-  private var trouble: (any Error)?
+  /// The first error of this rank alone since the ranks last agreed to go on.
+  private var pendingError: (any Error)?
 
   /// Collective: every rank makes one at the same place.
   ///
   /// - Parameters:
   ///   - team: the ranks.
   ///   - configuration: of the run.
-  ///   - data: checked.
+  ///   - data: the splits of the run.
   ///   - recorder: on rank 0.
-  ///   - groupLimit: evaluate at most this many groups of dialogues; nil for all.
+  ///   - groupLimit: the most groups of dialogues that an evaluation scores; nil for all.
   package init(
     team: RankTeam, configuration: RunConfiguration, data: LoadedData, recorder: RunRecorder?,
     groupLimit: Int?
@@ -60,19 +64,18 @@ package final class Trainer {
       seed: configuration.train.seed, dialogueLengths: data.train.dialogueLengths,
       dialoguesPerBatch: configuration.train.dialoguesPerBatch,
       microBatchCount: configuration.train.microBatches ?? team.collective.size)
-    let model = data.model(of: configuration)
+    schedule = RunSchedule(configuration, plan, after: progress)
     let engine = try GradientEngine(
-      model: model, seed: configuration.train.seed, options: StepOptions(configuration),
-      team: team)
+      model: data.model(of: configuration), seed: configuration.train.seed,
+      options: StepOptions(configuration), team: team)
     trainingStep = TrainingStep(
       engine: engine, configuration: configuration, workers: team.workers)
     state = ModelState(of: trainingStep)
     evaluator = Evaluator(
-      model: model, parameters: state.parameters, buffers: state.buffers,
+      model: state.model, parameters: state.parameters, buffers: state.buffers,
       collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat,
       isStopRequested: team.isStopRequested)
     replicaCheck = ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps)
-    schedule = makeSchedule()
   }
 
   /// Trains to the end and scores the test split with the best epoch; or saves what has been done
@@ -83,9 +86,7 @@ package final class Trainer {
       state, epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
       startingAt: progress.step)
     while try agreeToGoOn() {
-      switch runSchedule.next(
-        after: progress, saved: savedProgress, isBestUnsaved: isBestUnsaved)
-      {
+      switch schedule.next(after: progress, saved: savedProgress, isBestUnsaved: isBestUnsaved) {
       case .step: try step()
       case .validation: try validate()
       case .save(let saves): try save(saves)
@@ -94,14 +95,6 @@ package final class Trainer {
     }
     try saveBeforeStopping()
     return .stopped
-  }
-
-  /// What a run of this configuration and data does one after another.
-  package var runSchedule: RunSchedule {
-    RunSchedule(
-      totalSteps: schedule.totalSteps, epochs: configuration.train.epochs,
-      patience: configuration.train.patience, dialogueCount: plan.dialogueCount,
-      stepsPerSave: configuration.checkpoint.everySteps)
   }
 
   private func warnAboutWarmup() {
@@ -122,24 +115,193 @@ extension Trainer {
   ///
   /// An error is kept until all ranks meet in ``agreeToGoOn()``, for a rank that throws here would
   /// leave the others waiting.
-  package func alone(_ body: () throws -> Void) {
-    guard trouble == nil else { return }
-    do { try body() } catch { trouble = error }
+  private func alone(_ body: () throws -> Void) {
+    guard pendingError == nil else { return }
+    do { try body() } catch { pendingError = error }
   }
 
-  /// Throws on all ranks what has gone wrong on one of them; collective, once before every task.
+  /// Throws the errors of single ranks on all ranks; collective, once before every task.
   ///
   /// - Returns: false, on all ranks, if one of them was asked to stop.
   private func agreeToGoOn() throws -> Bool {
-    try team.togetherUnlessStopped("writing to the run folder", throwTrouble) != nil
+    try team.togetherUnlessStopped("writing to the run folder", throwPendingError) != nil
   }
 
-  private func throwTrouble() throws {
-    if let trouble { throw trouble }
+  private func throwPendingError() throws {
+    if let pendingError { throw pendingError }
     try recorder?.saver.checkFailure()
   }
 
-  /// Saves the last step, unless it is saved, and gives the run folder free; collective.
+  /// Compares the ranks' tensors, where that is due; collective.
+  ///
+  /// - Parameter isDue: whether it is due after any step.
+  package func compareReplicas(isDue: Bool = false) throws {
+    try replicaCheck.run(state.replicaDigests, step: progress.step, isDue: isDue)
+  }
+
+  /// Checks that the state is what a validation may score and a checkpoint may keep; collective.
+  ///
+  /// - Throws: `TrainingError`, on all ranks, where replicas differ or the state is not finite.
+  private func requireSoundState() throws {
+    try compareReplicas(isDue: true)
+    try state.requireFinite(step: progress.step, team)
+  }
+}
+
+// MARK: - Steps
+
+extension Trainer {
+  /// Trains on the next global batch.
+  package func step() throws {
+    try team.tracker.begin(step: progress.step + 1)
+    if progress.cursor == 0, state.model.resetsRunningBuffersEachEpoch { state.buffers.reset() }
+    let batch = currentEpochPlan().globalBatch(from: progress.cursor)
+    let outcome = try trainingStep.run(
+      batch, of: data.train, step: progress.step,
+      rateFactor: schedule.learningRate.factor(step: progress.step))
+    // A search for what is not finite computes them anew, on this rank alone.
+    let lossParts = Array(trainingStep.engine.lossParts)
+    progress.step += 1
+    progress.cursor = batch.nextCursor
+    switch outcome.effect {
+    case .updated: progress.skippedInARow = 0
+    case .skipped: try countSkip(outcome, batch)
+    }
+    try compareReplicas()
+    try team.tracker.enter(.log)
+    alone {
+      if let damage = trainingStep.optimizer.damage { throw memoryError(damage) }
+      try recorder?.record(outcome, lossParts, of: batch, in: data.train, progress)
+    }
+  }
+
+  private func currentEpochPlan() -> EpochPlan {
+    if let epochPlan, epochPlan.epoch == progress.epoch { return epochPlan }
+    let drawn = plan.epoch(progress.epoch)
+    epochPlan = drawn
+    return drawn
+  }
+
+  /// Counts a step that changed nothing, or ends the run; collective.
+  ///
+  /// - Throws: `TrainingError`, on all ranks, if such steps are not to be skipped or have become too
+  ///   many in a row.
+  private func countSkip(_ outcome: TrainingStep.Outcome, _ batch: GlobalBatch) throws {
+    progress.skippedSteps += 1
+    progress.skippedInARow += 1
+    // A bit that has flipped on one rank may be what led out of the numbers.
+    try compareReplicas(isDue: true)
+    let search = NonFiniteSearch(engine: trainingStep.engine, team: team)
+    let error = try search.error(
+      of: outcome, batch, of: data.train, seed: configuration.train.seed, step: progress.step)
+    guard configuration.train.notFinite == .skip,
+      progress.skippedInARow < configuration.train.maxSkips
+    else { throw error }
+    guard team.isRoot else { return }
+    team.log.logger.warning(
+      """
+      \(error.place ?? ""): \(error.reason); the step is skipped, \(progress.skippedInARow) in a \
+      row and \(progress.skippedSteps) in all.
+      """)
+  }
+
+  private func memoryError(_ damage: AdamW.Damage) -> LocatedError {
+    let error = TrainingError(
+      kind: .disagreement,
+      reason: "\(state.name(of: damage)) is not what the step before has left in memory",
+      cure: "Memory or a processor has failed: test node \(ProcessInfo.processInfo.hostName), and "
+        + "go on from a checkpoint older than step \(progress.step - 1).")
+    var status = team.world.heartbeat.status
+    status.phase = .update
+    return LocatedError(error, rank: team.rank, of: team.collective.size, status)
+  }
+}
+
+// MARK: - Evaluations
+
+extension Trainer {
+  /// Scores the validation split, notes whether the state is the best so far, and ends the epoch.
+  ///
+  /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
+  package func validate() throws {
+    try requireSoundState()
+    let number = max(progress.epochsBegun, 1)
+    let start = ContinuousClock.now
+    try team.tracker.enter(.evaluate)
+    guard let scores = try evaluator.score(data.validation, groupLimit: groupLimit) else { return }
+    let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
+    isBestUnsaved = progress.score(report, epoch: number)
+    if schedule.isAtEpochEnd(progress) { progress.finishEpoch() }
+    try team.tracker.enter(.log)
+    alone {
+      try recorder?.record(
+        .validation, scores, report, epoch: number, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
+  }
+
+  /// Scores the test split with the best epoch and writes the result.
+  ///
+  /// - Returns: the result; nil, on all ranks, if a stop was requested on one of them.
+  private func finish() throws -> RunResult? {
+    try team.tracker.enter(.open)
+    try restoreBest()
+    let start = ContinuousClock.now
+    try team.tracker.enter(.evaluate)
+    guard let scores = try evaluator.score(data.test, groupLimit: groupLimit) else { return nil }
+    guard let best = progress.best else { preconditionFailure("a run ends with a best epoch") }
+    let report = ClassificationReport(scores.matrix, emotions: data.dataset.manifest.emotions)
+    let result = RunResult(
+      name: recorder?.name ?? "", version: ProgramVersion.current, seed: configuration.train.seed,
+      epochs: progress.epochsBegun, steps: progress.step, bestEpoch: best.epoch,
+      validation: best.validation, test: report,
+      environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
+    try team.tracker.enter(.log)
+    _ = try team.onRoot("writing the result") {
+      try recorder?.record(
+        .test, scores, report, epoch: best.epoch, step: progress.step,
+        seconds: (ContinuousClock.now - start) / .seconds(1))
+      try recorder?.finish(result)
+    }
+    return result
+  }
+
+  /// Replaces the parameters and running buffers by those of the best epoch.
+  private func restoreBest() throws {
+    let best = try team.onRoot("reading the best checkpoint") {
+      try recorder?.saver.finish()
+      return try recorder?.best.restore(into: state.withoutMoments, expecting: progress.best)
+    }
+    progress.best = try team.shared((best ?? nil) ?? progress.best)
+    try state.withoutMoments.broadcast(over: team.collective)
+    // The state is that of the best epoch now, which must never be saved as that of the last step.
+    savedProgress = progress
+  }
+}
+
+// MARK: - Checkpoints
+
+extension Trainer {
+  /// Copies the state and starts to write the checkpoints that are due.
+  ///
+  /// - Parameters:
+  ///   - due: what is to be written.
+  ///   - isUrgent: whether the time counts more than the size of the file.
+  package func save(_ due: DueSaves, isUrgent: Bool = false) throws {
+    try requireSoundState()
+    try team.tracker.enter(.save)
+    var snapshot: StateSnapshot?
+    alone { snapshot = try recorder?.saver.prepare(for: due) }
+    try state.copy(to: snapshot, progress)
+    alone {
+      if snapshot != nil { recorder?.saver.start(due, isUrgent: isUrgent) }
+      recorder?.skipTime()
+    }
+    isBestUnsaved = false
+    if due.step { savedProgress = progress }
+  }
+
+  /// Saves the last step, unless it is saved, and releases the run folder; collective.
   private func saveBeforeStopping() throws {
     try team.tracker.enter(.save)
     let due = DueSaves(
@@ -149,6 +311,40 @@ extension Trainer {
       try recorder?.saver.finish()
       try recorder?.close()
     }
-    try team.together("saving the last step", throwTrouble)
+    try team.together("saving the last step", throwPendingError)
+  }
+
+  /// What rank 0 has read from a checkpoint for all ranks.
+  private struct Restored: Codable {
+    var progress = TrainingProgress()
+    /// Whether the checkpoint is the one that the run folder has of its step.
+    var isSaved = false
+  }
+
+  /// Goes on from a checkpoint, which rank 0 alone has; collective.
+  package func resume(from checkpoint: Checkpoint?) throws {
+    try team.tracker.enter(.open)
+    let read = try team.onRoot("reading the checkpoint") { () -> Restored in
+      guard let checkpoint, let recorder else {
+        preconditionFailure("rank 0 resumes from a checkpoint")
+      }
+      try CheckpointCoding.restore(state, from: checkpoint)
+      var progress = try CheckpointCoding.progress(of: checkpoint)
+      let isSaved = recorder.saver.owns(checkpoint, ofStep: progress.step)
+      let hasBest = try recorder.best.adopt(
+        of: progress, RunIdentity(configuration: configuration, digest: data.digest),
+        besides: checkpoint.path)
+      if !hasBest { progress.best = nil }
+      return Restored(progress: progress, isSaved: isSaved)
+    }
+    let restored = try team.shared(read ?? Restored())
+    progress = restored.progress
+    savedProgress = restored.isSaved ? progress : nil
+    // With fewer dialogues than before, a validated epoch may be over all the same.
+    if schedule.isAtEpochEnd(progress), progress.isValidated { progress.finishEpoch() }
+    schedule = RunSchedule(configuration, plan, after: progress)
+    try state.broadcast(over: team.collective)
+    try state.restoreShards(from: checkpoint, team)
+    replicaCheck.begin(at: progress.step)
   }
 }

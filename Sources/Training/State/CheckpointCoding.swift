@@ -40,61 +40,61 @@ extension CheckpointCoding {
   /// - Parameters:
   ///   - snapshot: the state and how far the run has come.
   ///   - description: metadata that do not change during the run.
-  package static func draft(
+  package static func contents(
     _ snapshot: StateSnapshot, description: [String: String]
   ) throws -> CheckpointContents {
-    var draft = CheckpointContents()
-    draft.metadata = description
-    try addProgress(snapshot.progress, to: &draft)
-    draft.set(Key.updates, integer: snapshot.updateCount)
-    add(snapshot.parameters, "", snapshot, to: &draft)
-    add(snapshot.firstMoment, firstMoment, snapshot, to: &draft)
-    add(snapshot.secondMoment, secondMoment, snapshot, to: &draft)
-    addRunningBuffers(snapshot.buffers, to: &draft)
-    return draft
+    var contents = CheckpointContents()
+    contents.metadata = description
+    try addProgress(snapshot.progress, to: &contents)
+    contents.set(Key.updates, integer: snapshot.updateCount)
+    add(snapshot.parameters, "", snapshot, to: &contents)
+    add(snapshot.firstMoment, firstMoment, snapshot, to: &contents)
+    add(snapshot.secondMoment, secondMoment, snapshot, to: &contents)
+    addRunningBuffers(snapshot.buffers, to: &contents)
+    return contents
   }
 
   private static func addProgress(
-    _ progress: TrainingProgress, to draft: inout CheckpointContents
+    _ progress: TrainingProgress, to contents: inout CheckpointContents
   ) throws {
-    draft.set(Key.step, integer: progress.step)
-    draft.set(Key.epoch, integer: progress.epoch)
-    draft.set(Key.cursor, integer: progress.cursor)
-    draft.set(Key.stale, integer: progress.epochsWithoutImprovement)
-    draft.set(Key.skipped, integer: progress.skippedSteps)
-    draft.set(Key.skippedInARow, integer: progress.skippedInARow)
-    if let step = progress.validatedStep { draft.set(Key.validatedStep, integer: step) }
+    contents.set(Key.step, integer: progress.step)
+    contents.set(Key.epoch, integer: progress.epoch)
+    contents.set(Key.cursor, integer: progress.cursor)
+    contents.set(Key.stale, integer: progress.epochsWithoutImprovement)
+    contents.set(Key.skipped, integer: progress.skippedSteps)
+    contents.set(Key.skippedInARow, integer: progress.skippedInARow)
+    if let step = progress.validatedStep { contents.set(Key.validatedStep, integer: step) }
     guard let best = progress.best else { return }
-    draft.set(Key.bestEpoch, integer: best.epoch)
-    draft.set(Key.best, text: try JSONText.document(best.validation))
+    contents.set(Key.bestEpoch, integer: best.epoch)
+    contents.set(Key.best, text: try JSONText.document(best.validation))
   }
 
   private static func add(
     _ buffer: FloatBuffer, _ prefix: String, _ snapshot: StateSnapshot,
-    to draft: inout CheckpointContents
+    to contents: inout CheckpointContents
   ) {
     for parameter in snapshot.model.layout.parameters {
       let values = UnsafeBufferPointer(rebasing: buffer.elements[parameter.range])
-      draft.add(prefix + parameter.name, values, shape: parameter.shape)
+      contents.add(prefix + parameter.name, values, shape: parameter.shape)
     }
   }
 
   private static func addRunningBuffers(
-    _ buffers: RunningBuffers, to draft: inout CheckpointContents
+    _ buffers: RunningBuffers, to contents: inout CheckpointContents
   ) {
     let layout = buffers.layout
     guard layout.isPersistent else { return }
     for mean in layout.means {
-      draft.add(mean.name, buffers.values(of: mean), shape: layout.sums(of: mean).shape)
+      contents.add(mean.name, buffers.values(of: mean), shape: layout.sums(of: mean).shape)
     }
     for buffer in layout.buffers {
       let bytes = UnsafeRawBufferPointer(buffers.bytes(of: buffer))
       switch buffer.type {
       case .float64:
-        draft.add(
+        contents.add(
           buffer.name, Array(bytes.assumingMemoryBound(to: Double.self)), shape: buffer.shape)
       case .int64:
-        draft.add(
+        contents.add(
           buffer.name, Array(bytes.assumingMemoryBound(to: Int64.self)), shape: buffer.shape)
       }
     }

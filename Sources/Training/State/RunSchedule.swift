@@ -1,3 +1,7 @@
+import Configuration
+import DialogueData
+import Optimizing
+
 /// What a run does next.
 package enum RunTask: Sendable, Equatable {
   /// One training step.
@@ -31,8 +35,10 @@ package struct DueSaves: Sendable, Equatable {
 /// What comes next is a function of what has been done, so a run that was stopped or killed
 /// anywhere does the same things after it was resumed as one that never was.
 package struct RunSchedule: Sendable {
+  /// The learning rate from the first step to the last.
+  package let learningRate: LearningRateSchedule
   /// The steps of the whole run.
-  package let totalSteps: Int
+  package var totalSteps: Int { learningRate.totalSteps }
   /// The epochs of the whole run.
   package let epochs: Int
   /// The epochs without a better score after which the run ends; nil for never.
@@ -41,6 +47,45 @@ package struct RunSchedule: Sendable {
   package let dialogueCount: Int
   /// The steps between two checkpoints.
   package let stepsPerSave: Int
+
+  /// What is left of a run.
+  ///
+  /// The steps still to be made follow from what is left of the epochs; with an unchanged
+  /// configuration that is `epochs * ceil(dialogues / batch)` in all.
+  package init(
+    _ configuration: RunConfiguration, _ plan: BatchPlan, after progress: TrainingProgress
+  ) {
+    let perBatch = plan.dialoguesPerBatch
+    let restOfEpoch = max(plan.dialogueCount - progress.cursor, 0)
+    let laterEpochs = configuration.train.epochs - progress.epoch - 1
+    let stepsOfEpoch = (restOfEpoch + perBatch - 1) / perBatch
+    let remaining = laterEpochs < 0 ? 0 : stepsOfEpoch + laterEpochs * plan.stepsPerEpoch
+    let planned = progress.step + remaining
+    self.init(
+      learningRate: LearningRateSchedule(
+        warmupSteps: configuration.optimizer.warmupSteps,
+        totalSteps: configuration.train.maxSteps.map { min($0, planned) } ?? planned,
+        decay: .init(configuration.optimizer.schedule)),
+      epochs: configuration.train.epochs, patience: configuration.train.patience,
+      dialogueCount: plan.dialogueCount, stepsPerSave: configuration.checkpoint.everySteps)
+  }
+
+  /// - Parameters:
+  ///   - learningRate: with the number of all steps.
+  ///   - epochs: of the whole run.
+  ///   - patience: the epochs without a better score after which the run ends; nil for never.
+  ///   - dialogueCount: of an epoch.
+  ///   - stepsPerSave: the steps between two checkpoints.
+  package init(
+    learningRate: LearningRateSchedule, epochs: Int, patience: Int?, dialogueCount: Int,
+    stepsPerSave: Int
+  ) {
+    self.learningRate = learningRate
+    self.epochs = epochs
+    self.patience = patience
+    self.dialogueCount = dialogueCount
+    self.stepsPerSave = stepsPerSave
+  }
 
   /// What comes next.
   ///

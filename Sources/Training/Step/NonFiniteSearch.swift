@@ -28,14 +28,28 @@ package struct NonFiniteSearch {
   package let engine: GradientEngine
   package let team: RankTeam
 
-  /// Names the ranks and dialogues; collective, and the text is the same on every rank.
+  /// The error that names the ranks and dialogues; collective, and the same on every rank.
   ///
   /// - Parameters:
+  ///   - outcome: of the step.
   ///   - batch: the batch of the step.
   ///   - split: the training split.
-  ///   - randomness: the dropout of the step; nil for none.
-  /// - Returns: such as `rank 1 (gradient of d7, d9)`.
-  package func culprits(
+  ///   - seed: of the run.
+  ///   - step: the number of the step, from 1.
+  /// - Returns: an error at a place such as `step 4, rank 1 (gradient of d7, d9)`.
+  package func error(
+    of outcome: TrainingStep.Outcome, _ batch: GlobalBatch, of split: Split, seed: UInt64,
+    step: Int
+  ) throws -> TrainingError {
+    let dropout = Dropout.Randomness(of: engine.model, seed: seed, step: step - 1)
+    let culprits = try culprits(batch, of: split, randomness: dropout)
+    return TrainingError(
+      kind: .notFinite, place: "step \(step), \(culprits)",
+      reason: "\(outcome.loss.isFinite ? "the gradient" : "the loss") is NaN or infinite",
+      cure: "Lower optimizer.learningRate, and look at the features of these dialogues.")
+  }
+
+  private func culprits(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> String {
     try engine.computeShare(batch, of: split, randomness: randomness)

@@ -1,17 +1,22 @@
 import Checkpointing
 import Files
 import Logging
-import TensorCore
+import RunRecords
 
-// How the best checkpoint comes and goes when a run is resumed and when it ends.
+/// The checkpoint of the best epoch of a run folder.
+package struct BestCheckpoint {
+  private let store: CheckpointStore
+  private let log: RunLog
 
-extension CheckpointSaver {
-  /// Whether a checkpoint is the one that this folder has of its step.
-  package func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
-    FileSystem.isSame(checkpoint.path, store.path(ofStep: step))
+  /// - Parameters:
+  ///   - store: the checkpoints of the folder.
+  ///   - log: takes warnings.
+  package init(in store: CheckpointStore, log: RunLog) {
+    self.store = store
+    self.log = log
   }
 
-  /// Sees to it that the best checkpoint of this folder belongs to the run that is resumed.
+  /// Makes the best checkpoint of this folder that of the run that is resumed.
   ///
   /// A run that was killed may have found a better epoch after the checkpoint that it goes on from.
   /// It comes to the same epoch again, so the file stays, and so do the scores to be beaten.
@@ -25,18 +30,18 @@ extension CheckpointSaver {
   ///   - identity: of the run that goes on.
   ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
   /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
-  package func adoptBest(
+  package func adopt(
     of progress: TrainingProgress, _ identity: RunIdentity, besides checkpoint: String
   ) throws -> Bool {
     guard let best = progress.best else { return true }
-    if let own = try Self.best(in: store) {
+    if let own = try Self.read(store) {
       let isLater = own.progress.step > progress.step
       if own.progress.best == best { return true }
       if isLater, (try? identity.matches(own.checkpoint)) == true { return true }
     }
     let other = CheckpointStore(
       folder: FileSystem.parent(of: FileSystem.parent(of: checkpoint)), keepLast: 1)
-    if try Self.best(in: other)?.progress.best == best {
+    if try Self.read(other)?.progress.best == best {
       try FileSystem.write(FileSystem.readAll(other.bestPath), to: store.bestPath)
       return true
     }
@@ -52,8 +57,8 @@ extension CheckpointSaver {
   ///
   /// - Throws: `CheckpointError` for one that cannot be used: to choose another epoch without being
   ///   told to would be another result.
-  private static func best(
-    in store: CheckpointStore
+  private static func read(
+    _ store: CheckpointStore
   ) throws(CheckpointError) -> (checkpoint: Checkpoint, progress: TrainingProgress)? {
     do {
       let checkpoint = try store.best()
@@ -78,7 +83,7 @@ extension CheckpointSaver {
   ///   - state: takes the parameters.
   ///   - expected: the best epoch as this process knows it.
   /// - Returns: the epoch of the file and its scores.
-  package func restoreBest(
+  package func restore(
     into state: ModelState, expecting expected: TrainingProgress.Best?
   ) throws -> TrainingProgress.Best? {
     let checkpoint = try store.best()
