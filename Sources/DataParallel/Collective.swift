@@ -3,7 +3,7 @@
 /// Every method must be called by all ranks, in the same order and with the same counts, and blocks
 /// until this rank's part is done. A collective is used by one thread at a time.
 ///
-/// Floating-point sums are taken in the binary tree over ranks that ``PairwiseTree`` describes, so
+/// Floating-point sums are taken in the binary tree over ranks that ``SummationTree`` describes, so
 /// they have the same bits on every rank, in every run, and in every implementation; how a buffer is
 /// cut for communication, and whether ranks share a node, does not matter.
 package protocol Collective: AnyObject {

@@ -1,6 +1,7 @@
 import MPIKit
+import TensorCore
 
-/// Sums a buffer over the ranks of a communicator by messages, in the order of ``PairwiseTree``.
+/// Sums a buffer over the ranks of a communicator by messages, in the order of ``SummationTree``.
 ///
 /// Each rank owns a slice: it receives that slice from everyone, sums it in tree order and sends the
 /// result to everyone. That moves as many bytes as the best general allreduce, for any number of
@@ -8,7 +9,7 @@ import MPIKit
 /// pieces in cache. A buffer that is small altogether is collected whole by every rank instead.
 final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   private let communicator: Communicator
-  private let tree: PairwiseTree<Scalar>
+  private let tree: TreeReduction<Scalar>
   private let requests: RequestSet
   private let pieceCount: Int
   private let gatherLimit: Int
@@ -25,7 +26,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     self.communicator = communicator
     self.gatherLimit = gatherLimit
     pieceCount = max(BlockShards.blockCount, scratchCount / communicator.size)
-    tree = PairwiseTree(leafCount: communicator.size)
+    tree = TreeReduction(bufferCount: communicator.size)
     requests = RequestSet(yieldsWhenIdle: communicator.yieldsWhenIdle)
     scratch = .allocate(capacity: max(gatherLimit, pieceCount * communicator.size))
     scratch.initialize(repeating: 0)

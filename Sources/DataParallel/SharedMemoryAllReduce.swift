@@ -1,14 +1,15 @@
 import MPIKit
+import TensorCore
 
 /// Sums a buffer that lies in shared memory over all ranks of the job.
 ///
 /// On its node, each rank owns a slice. It reads that slice of every neighbour where it lies, sums
-/// it in the order of ``PairwiseTree`` and writes the result back to all of them: each byte is read
+/// it in the order of ``SummationTree`` and writes the result back to all of them: each byte is read
 /// once and written once, and nothing is sent. Between nodes, the ranks that own the same slice sum
 /// it by messages before they write it back; the layout must be nested, so that a node is a subtree.
 final class SharedMemoryAllReduce {
   private let node: Communicator
-  private let tree: PairwiseTree<Float>
+  private let tree: TreeReduction<Float>
   private let column: MessageAllReduce<Float>?
 
   /// Prepares sums.
@@ -18,7 +19,7 @@ final class SharedMemoryAllReduce {
   ///   - column: The ranks with this one's place on every node, in node order; nil for one node.
   init(node: Communicator, column: Communicator?) {
     self.node = node
-    tree = PairwiseTree(leafCount: node.size)
+    tree = TreeReduction(bufferCount: node.size)
     self.column = column.map { MessageAllReduce(over: $0) }
   }
 

@@ -60,26 +60,11 @@ package enum GradientNorm {
 
   /// The norm from the sums of all blocks, which it overwrites.
   package static func combine(_ squares: UnsafeMutableBufferPointer<Double>) -> Double {
-    FixedTree.sum(squares).squareRoot()
+    SummationTree.sum(squares).squareRoot()
   }
 
   /// `min(1, limit / (norm + 1e-6))`, the factor that brings the norm down to the limit.
   package static func clipFactor(norm: Double, limit: Double) -> Double {
     min(1, limit / (norm + 1e-6))
-  }
-}
-
-/// A sum in a binary tree over neighbours, whose shape depends on the number of terms alone.
-package enum FixedTree {
-  /// The sum of all terms, `((0 + 1) + (2 + 3)) + ...`; the terms are overwritten.
-  package static func sum(_ terms: UnsafeMutableBufferPointer<Double>) -> Double {
-    var count = terms.count
-    guard count > 0 else { return 0 }
-    while count > 1 {
-      for pair in 0..<count / 2 { terms[pair] = terms[2 * pair] + terms[2 * pair + 1] }
-      if count % 2 == 1 { terms[count / 2] = terms[count - 1] }
-      count = (count + 1) / 2
-    }
-    return terms[0]
   }
 }

@@ -72,37 +72,3 @@ struct GradientNormTests {
     #expect(GradientNorm.clipFactor(norm: 1, limit: 1) == 1 / (1 + 1e-6))
   }
 }
-
-@Suite("Sum in a fixed tree")
-struct FixedTreeTests {
-  /// The tree written as a recursion: a pairwise sum whose left part is a power of two.
-  private func recursive(_ terms: ArraySlice<Double>) -> Double {
-    guard terms.count > 1 else { return terms.first ?? 0 }
-    var left = 1
-    while 2 * left < terms.count { left *= 2 }
-    let middle = terms.startIndex + left
-    return recursive(terms[..<middle]) + recursive(terms[middle...])
-  }
-
-  private func sum(_ terms: [Double]) -> Double {
-    var terms = terms
-    return terms.withUnsafeMutableBufferPointer { FixedTree.sum($0) }
-  }
-
-  @Test("neighbours are added first", arguments: 0...33)
-  func shape(count: Int) {
-    var stream = RandomStream(seed: 1, purpose: "tree", item: count)
-    // Terms of very different size: any other order gives other bits.
-    let terms = (0..<count).map { index in
-      stream.nextUniformDouble() * (index % 3 == 0 ? 1e12 : 1)
-    }
-    #expect(sum(terms) == recursive(terms[...]))
-  }
-
-  @Test("the order of additions can be seen")
-  func order() {
-    // ((1 + 2^53) + (1 + 1)): each lone 1 next to 2^53 is lost, a pair of them is not.
-    #expect(sum([1, 0x1p53, 1, 1]) == 0x1p53 + 2)
-    #expect(sum([0x1p53, 1, 1, 0, 1]) == 0x1p53 + 0)
-  }
-}

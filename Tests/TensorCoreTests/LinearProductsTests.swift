@@ -108,12 +108,9 @@ struct LinearProductsTests {
 
   /// Neighbours, then pairs, then fours; a missing right half leaves the left as it is.
   private func tree(_ leaves: [[Float]]) -> [Float] {
-    var width = 1
-    while width < leaves.count { width *= 2 }
-    guard width > 1 else { return leaves[0] }
-    let left = tree(Array(leaves.prefix(width / 2)))
-    let right = tree(Array(leaves.dropFirst(width / 2)))
-    return zip(left, right).map { $0 + $1 }
+    leaves[0].indices.map { element in
+      NaiveSummation.tree(leaves.indices) { leaves[$0][element] }
+    }
   }
 
   private func weightGradient(_ dy: Tensor, _ x: Tensor, _ lengths: [Int]) -> Tensor {

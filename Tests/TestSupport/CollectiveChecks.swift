@@ -25,21 +25,10 @@ package enum CollectiveChecks {
     return (Double(mixed) / 1009 - 0.5) * Double(1 << ((rank * 5 + index) % 20))
   }
 
-  /// The promised sum, by the definition: halves of the next power of two, missing leaves skipped.
-  package static func treeSum<Scalar: BinaryFloatingPoint>(
-    _ leaves: Range<Int>, _ leaf: (Int) -> Scalar
-  ) -> Scalar {
-    if leaves.count == 1 { return leaf(leaves.lowerBound) }
-    var half = 1
-    while half * 2 < leaves.count { half *= 2 }
-    let middle = leaves.lowerBound + half
-    return treeSum(leaves.lowerBound..<middle, leaf) + treeSum(middle..<leaves.upperBound, leaf)
-  }
-
   package static func expected<Scalar: BinaryFloatingPoint>(
     _ type: Scalar.Type, _ size: Int, _ index: Int
   ) -> Scalar {
-    treeSum(0..<size) { Scalar(value($0, index)) }
+    NaiveSummation.tree(0..<size) { Scalar(value($0, index)) }
   }
 
   private static func sums(_ collective: any Collective) throws -> [String] {

@@ -1,5 +1,6 @@
 import DataParallel
 import Foundation
+import TensorCore
 
 /// One of `n` ranks that are threads of one process.
 ///
@@ -130,7 +131,7 @@ package final class LoopbackCollective: Collective {
     try meet(operation, UnsafeMutableRawBufferPointer(buffer)) { all in
       let parts = all.compactMap { $0.bindMemory(to: Scalar.self).baseAddress }
       guard parts.count == all.count else { return }
-      PairwiseTree(leafCount: parts.count).sum(parts, over: 0..<buffer.count, into: parts)
+      TreeReduction(bufferCount: parts.count).sum(parts, over: 0..<buffer.count, into: parts)
     }
   }
 

@@ -9,7 +9,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
   /// this room instead:
   /// - a row of `y`, and of the gradient of `x`, depends on that row of the input alone;
   /// - the gradient of `W` is summed over the rows of each segment first, and the segments then in
-  ///   the binary tree over their numbers, so that any aligned run of them may be computed anywhere;
+  ///   the order of ``SummationTree``, so that any aligned run of them may be computed anywhere;
   /// - neither depends on the number of threads.
   package let isDeterministic: Bool
 
@@ -241,58 +241,20 @@ private struct WeightStrip {
     return tile
   }
 
-  /// The sum over segments in the binary tree over their numbers.
+  /// The sum over segments in the order of ``SummationTree``.
   @inline(__always)
   private func tree<Panel: PanelVector>(_ kind: Panel.Type) -> ProductTile<Panel> {
-    var stack = TileStack<Panel>(memory: partials)
-    for index in 0..<segments.count {
-      var tile = leaf(kind, index)
-      // A sum of equal height waits for each trailing one of the number.
-      var number = index
-      while number & 1 == 1 {
-        tile = stack.pop(adding: tile)
-        number >>= 1
-      }
-      stack.push(tile)
+    let waiting = UnsafeMutableRawPointer(partials).assumingMemoryBound(
+      to: ProductTile<Panel>.self)
+    let sum = SummationTree.sum(of: segments.count, waiting: waiting) {
+      leaf(kind, $0)
+    } add: {
+      left, right in
+      var sum = left
+      sum.add(right)
+      return sum
     }
-    var sum = ProductTile<Panel>()
-    guard !stack.isEmpty else { return sum }
-    sum = stack.pop(adding: nil)
-    while !stack.isEmpty { sum = stack.pop(adding: sum) }
-    return sum
-  }
-}
-
-/// Sums of a tree that wait for their right neighbour.
-private struct TileStack<Panel: PanelVector> {
-  private let bottom: UnsafeMutablePointer<Float>
-  private var top: UnsafeMutablePointer<Float>
-
-  @inline(__always)
-  init(memory: UnsafeMutablePointer<Float>) {
-    bottom = memory
-    top = memory
-  }
-
-  var isEmpty: Bool {
-    @inline(__always) get { top == bottom }
-  }
-
-  @inline(__always)
-  mutating func push(_ tile: ProductTile<Panel>) {
-    let target = top
-    tile.forEachRow { $1.store(target + $0 * Panel.columns) }
-    top += TileShape.rows * Panel.columns
-  }
-
-  /// Takes the topmost sum away and adds its right neighbour to it.
-  @inline(__always)
-  mutating func pop(adding right: ProductTile<Panel>?) -> ProductTile<Panel> {
-    top -= TileShape.rows * Panel.columns
-    let source = top
-    var left = ProductTile<Panel> { Panel(loading: source + $0 * Panel.columns) }
-    if let right { left.add(right) }
-    return left
+    return sum ?? ProductTile()
   }
 }
 

@@ -1,7 +1,6 @@
 import DataParallel
 import DialogueData
 import NeuralNet
-import Optimizing
 import RunRecords
 import StallDetection
 import TensorCore
@@ -72,7 +71,7 @@ package struct Evaluator {
     // Every other rank holds zero for a group, so this sum is exact.
     try losses.withUnsafeMutableBufferPointer { try collective.allReduceSum($0) }
     guard losses.removeLast() == 0 else { return nil }
-    let total = losses.withUnsafeMutableBufferPointer { FixedTree.sum($0) }
+    let total = losses.withUnsafeMutableBufferPointer { SummationTree.sum($0) }
     return Scores(matrix: matrix, crossEntropy: total / Double(max(matrix.total, 1)))
   }
 
