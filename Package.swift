@@ -113,7 +113,7 @@ let package = Package(
     tests(of: "DFERCModel", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "Baselines", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
-    tests(of: "DataParallel", using: ["MPIKit"]),
+    tests(of: "DataParallel", using: ["MPIKit", "TensorCore"]),
     tests(of: "StallDetection", using: ["DataParallel", "JobControl", "MPIKit"]),
     tests(of: "Checkpointing", using: ["Files", "TensorCore"]),
     tests(of: "Configuration", using: ["Baselines", "DFERCModel", "Files", "TensorCore"]),

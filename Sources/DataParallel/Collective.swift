@@ -48,27 +48,27 @@ package protocol Collective: AnyObject {
   /// - Parameter buffer: Made by this collective.
   func allReduceSum(_ buffer: SharedBuffer) throws
 
-  /// Replaces this rank's slice by the elementwise sum of all ranks' elements there.
+  /// Replaces this rank's shard by the elementwise sum of all ranks' elements there.
   ///
-  /// The bits are those of ``allReduceSum(_:)``; an element outside the slice of ``slice(of:)`` stays as it was
-  /// or is summed as well. Other ranks may read the elements during the call, and only then.
+  /// The bits are those of ``allReduceSum(_:)``; an element outside ``shard(of:)`` stays as it was or is
+  /// summed as well. Other ranks may read the elements during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
   func reduceScatter(_ buffer: SharedBuffer) throws
 
-  /// Copies each rank's slice to all ranks.
+  /// Copies each rank's shard to all ranks.
   ///
-  /// Other ranks may write the elements outside the slice during the call, and only then.
+  /// Other ranks may write the elements outside the shard during the call, and only then.
   ///
   /// - Parameter buffer: Made by this collective.
   func allGather(_ buffer: SharedBuffer) throws
 }
 
 extension Collective {
-  /// The elements of a buffer that are this rank's own: a run of whole blocks of 4096.
+  /// The elements of a buffer that are this rank's own: a run of whole ``FlatBlocks``.
   ///
-  /// The slices of all ranks cover the buffer; a short one leaves some ranks without.
-  package func slice(of count: Int) -> Range<Int> {
-    BlockShards(count: count, slices: size).range(rank)
+  /// The shards of all ranks cover the buffer; those of a short buffer are empty on some ranks.
+  package func shard(of count: Int) -> Range<Int> {
+    BlockShards(count: count, shardCount: size).range(rank)
   }
 }

@@ -150,7 +150,7 @@ package final class MPICollective: Collective {
     }
   }
 
-  /// Replaces this rank's slice by the sum in tree order.
+  /// Replaces this rank's shard by the sum in tree order.
   package func reduceScatter(_ buffer: SharedBuffer) throws {
     if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
       try synchronizer.reduceScatter(buffer, in: window)
@@ -159,7 +159,7 @@ package final class MPICollective: Collective {
     }
   }
 
-  /// Copies each rank's slice to all ranks.
+  /// Copies each rank's shard to all ranks.
   package func allGather(_ buffer: SharedBuffer) throws {
     if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
       try synchronizer.allGather(buffer, in: window)

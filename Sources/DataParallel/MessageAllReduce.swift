@@ -3,9 +3,9 @@ import TensorCore
 
 /// Sums a buffer over the ranks of a communicator by messages, in the order of ``SummationTree``.
 ///
-/// Each rank owns a slice: it receives that slice from everyone, sums it in tree order and sends the
+/// Each rank owns a shard: it receives that shard from everyone, sums it in tree order and sends the
 /// result to everyone. That moves as many bytes as the best general allreduce, for any number of
-/// ranks. The slices are handled in rounds of short pieces, which bounds the memory and keeps the
+/// ranks. The shards are handled in rounds of short pieces, which bounds the memory and keeps the
 /// pieces in cache. A buffer that is small altogether is collected whole by every rank instead.
 final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   private let communicator: Communicator
@@ -25,7 +25,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   init(over communicator: Communicator, scratchCount: Int = 1 << 20, gatherLimit: Int = 1 << 16) {
     self.communicator = communicator
     self.gatherLimit = gatherLimit
-    pieceCount = max(BlockShards.blockCount, scratchCount / communicator.size)
+    pieceCount = max(FlatBlocks.elementCount, scratchCount / communicator.size)
     tree = TreeReduction(bufferCount: communicator.size)
     requests = RequestSet(yieldsWhenIdle: communicator.yieldsWhenIdle)
     scratch = .allocate(capacity: max(gatherLimit, pieceCount * communicator.size))
@@ -50,7 +50,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     }
   }
 
-  /// Replaces this rank's slice by the sum of all ranks' elements there.
+  /// Replaces this rank's shard by the sum of all ranks' elements there.
   ///
   /// Collective; all buffers have the same count.
   func reduceScatter(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
@@ -61,7 +61,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     }
   }
 
-  /// Copies each rank's slice to all ranks.
+  /// Copies each rank's shard to all ranks.
   ///
   /// Collective; all buffers have the same count.
   func allGather(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
@@ -70,9 +70,9 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   }
 
   private func rounds(of count: Int) -> some Sequence<Pieces> {
-    let slices = BlockShards(count: count, slices: communicator.size)
-    return stride(from: 0, to: slices.longest, by: pieceCount).lazy.map { [pieceCount] start in
-      Pieces(slices: slices, start: start, length: pieceCount)
+    let shards = BlockShards(count: count, shardCount: communicator.size)
+    return stride(from: 0, to: shards.longest, by: pieceCount).lazy.map { [pieceCount] start in
+      Pieces(shards: shards, start: start, length: pieceCount)
     }
   }
 
@@ -140,16 +140,16 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   }
 }
 
-/// The pieces of one round: the same stretch of every slice.
+/// The pieces of one round: the same stretch of every shard.
 private struct Pieces {
-  let slices: BlockShards
+  let shards: BlockShards
   let start: Int
   let length: Int
 
-  /// The elements of a rank's piece, in the whole buffer; empty where its slice has ended.
+  /// The elements of a rank's piece, in the whole buffer; empty where its shard has ended.
   func range(_ rank: Int) -> Range<Int> {
-    let slice = slices.range(rank)
-    let lower = min(slice.lowerBound + start, slice.upperBound)
-    return lower..<min(lower + length, slice.upperBound)
+    let shard = shards.range(rank)
+    let lower = min(shard.lowerBound + start, shard.upperBound)
+    return lower..<min(lower + length, shard.upperBound)
   }
 }

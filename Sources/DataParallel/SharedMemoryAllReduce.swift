@@ -3,9 +3,9 @@ import TensorCore
 
 /// Sums a buffer that lies in shared memory over all ranks of the job.
 ///
-/// On its node, each rank owns a slice. It reads that slice of every neighbour where it lies, sums
+/// On its node, each rank owns a shard. It reads that shard of every neighbour where it lies, sums
 /// it in the order of ``SummationTree`` and writes the result back to all of them: each byte is read
-/// once and written once, and nothing is sent. Between nodes, the ranks that own the same slice sum
+/// once and written once, and nothing is sent. Between nodes, the ranks that own the same shard sum
 /// it by messages before they write it back; the layout must be nested, so that a node is a subtree.
 final class SharedMemoryAllReduce {
   private let node: Communicator
@@ -27,39 +27,39 @@ final class SharedMemoryAllReduce {
   ///
   /// Collective over all ranks of all nodes.
   func sum(_ buffer: SharedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
-    let slice = BlockShards(count: buffer.count, slices: node.size).range(node.rank)
+    let shard = BlockShards(count: buffer.count, shardCount: node.size).range(node.rank)
     try window.synchronize()
     if let column {
-      tree.sum(buffer.parts, over: slice, into: [buffer.pointer])
-      try column.sum(UnsafeMutableBufferPointer(rebasing: buffer.elements[slice]))
-      copy(slice, of: buffer)
+      tree.sum(buffer.parts, over: shard, into: [buffer.pointer])
+      try column.sum(UnsafeMutableBufferPointer(rebasing: buffer.elements[shard]))
+      copy(shard, of: buffer)
     } else {
-      tree.sum(buffer.parts, over: slice, into: buffer.parts)
+      tree.sum(buffer.parts, over: shard, into: buffer.parts)
     }
     try window.synchronize()
   }
 
-  /// Replaces this rank's slice by the sum of all ranks' elements there; on one node only.
+  /// Replaces this rank's shard by the sum of all ranks' elements there; on one node only.
   func reduceScatter(
     _ buffer: SharedBuffer, in window: SharedMemoryWindow
   ) throws(MPIError) {
-    let slice = BlockShards(count: buffer.count, slices: node.size).range(node.rank)
+    let shard = BlockShards(count: buffer.count, shardCount: node.size).range(node.rank)
     try window.synchronize()
-    tree.sum(buffer.parts, over: slice, into: [buffer.pointer])
+    tree.sum(buffer.parts, over: shard, into: [buffer.pointer])
     try window.synchronize()
   }
 
-  /// Copies this rank's slice to all neighbours; on one node only.
+  /// Copies this rank's shard to all neighbours; on one node only.
   func allGather(_ buffer: SharedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
     try window.synchronize()
-    copy(BlockShards(count: buffer.count, slices: node.size).range(node.rank), of: buffer)
+    copy(BlockShards(count: buffer.count, shardCount: node.size).range(node.rank), of: buffer)
     try window.synchronize()
   }
 
-  private func copy(_ slice: Range<Int>, of buffer: SharedBuffer) {
-    let source = buffer.pointer + slice.lowerBound
+  private func copy(_ shard: Range<Int>, of buffer: SharedBuffer) {
+    let source = buffer.pointer + shard.lowerBound
     for part in buffer.parts where part != buffer.pointer {
-      (part + slice.lowerBound).update(from: source, count: slice.count)
+      (part + shard.lowerBound).update(from: source, count: shard.count)
     }
   }
 }

@@ -45,10 +45,10 @@ package final class AdamW {
   }
 
   /// The elements of the flat buffers that this optimizer updates.
-  package let slice: Range<Int>
-  /// The running mean of gradients, of the slice.
+  package let shard: Range<Int>
+  /// The running mean of gradients, of the shard.
   package let firstMoment: FloatBuffer
-  /// The running mean of squared gradients, of the slice.
+  /// The running mean of squared gradients, of the shard.
   package let secondMoment: FloatBuffer
   /// The number of updates so far.
   package var updateCount = 0
@@ -66,23 +66,22 @@ package final class AdamW {
   /// - Parameters:
   ///   - options: the settings that do not change during a run.
   ///   - segments: which elements are updated, and how.
-  ///   - slice: the elements that are this optimizer's business; all, or those of a rank that shares
-  ///     the work with others.
-  package init(options: Options, segments: [Segment], slice: Range<Int>) {
+  ///   - shard: the elements that this optimizer updates: all, or those of one rank.
+  package init(options: Options, segments: [Segment], shard: Range<Int>) {
     self.options = options
     self.segments = segments.compactMap { segment in
-      let range = segment.range.clamped(to: slice)
+      let range = segment.range.clamped(to: shard)
       return range.isEmpty
         ? nil
         : Segment(range: range, isDecayed: segment.isDecayed, learningRate: segment.learningRate)
     }
-    self.slice = slice
-    firstMoment = FloatBuffer(count: slice.count)
-    secondMoment = FloatBuffer(count: slice.count)
+    self.shard = shard
+    firstMoment = FloatBuffer(count: shard.count)
+    secondMoment = FloatBuffer(count: shard.count)
     sums.reserveCapacity(self.segments.count)
   }
 
-  /// Updates the parameters of the slice, and looks whether they are as the update before left them.
+  /// Updates the parameters of the shard, and looks whether they are as the update before left them.
   ///
   /// Memory that fails changes a value for good, and nobody would know. So each update adds up the
   /// bits of all that it writes, and the next one compares what it reads; see ``damage``. Both pass
@@ -109,8 +108,8 @@ package final class AdamW {
         let first = segment.range.lowerBound + chunk.lowerBound
         let (read, written) = step.run(
           parameters + first, gradients + first,
-          firstMoment.pointer + (first - slice.lowerBound),
-          secondMoment.pointer + (first - slice.lowerBound), count: chunk.count)
+          firstMoment.pointer + (first - shard.lowerBound),
+          secondMoment.pointer + (first - shard.lowerBound), count: chunk.count)
         tally.withLock {
           $0.read.add(read)
           $0.written.add(written)

@@ -2,40 +2,26 @@ import TensorCore
 
 /// The norm of a flat gradient buffer, and the factor that clipping by it gives.
 ///
-/// Squares are added as `Double` over fixed blocks, and the blocks in a fixed binary tree, so the
-/// bits of the norm depend neither on threads nor on how the buffer is divided between ranks, as
-/// long as every share is whole blocks.
+/// Squares are added as `Double` over each of ``FlatBlocks``, and the blocks in the order of
+/// ``SummationTree``, so the bits of the norm depend neither on threads nor on how the buffer is
+/// divided into shards, as long as these are whole blocks.
 package enum GradientNorm {
-  /// The number of elements in a block.
-  package static let blockElements = 4096
-
-  /// The number of blocks of a buffer; the last may be shorter.
-  package static func blockCount(of count: Int) -> Int {
-    (count + blockElements - 1) / blockElements
-  }
-
-  /// The blocks of a run of elements that begins with a block and ends with one, or with the buffer.
-  package static func blocks(of elements: Range<Int>) -> Range<Int> {
-    precondition(elements.lowerBound.isMultiple(of: blockElements), "\(elements) cuts a block")
-    return elements.lowerBound / blockElements..<blockCount(of: elements.upperBound)
-  }
-
   /// Writes the sum of squares of each block.
   ///
   /// - Parameters:
   ///   - gradient: the flat buffer.
-  ///   - squares: one number for each block.
+  ///   - squares: one number for each of ``FlatBlocks``.
   ///   - workers: blocks are divided between them.
   package static func sumSquares(
     _ gradient: UnsafeMutableBufferPointer<Float>,
     into squares: UnsafeMutableBufferPointer<Double>, workers: Workers
   ) {
     precondition(
-      squares.count == blockCount(of: gradient.count), "one number is needed for each block")
+      squares.count == FlatBlocks.count(of: gradient.count), "one number is needed for each block")
     workers.forEachChunk(of: squares.count, size: 16) { blocks in
       for block in blocks {
-        let start = block * blockElements
-        let end = min(start + blockElements, gradient.count)
+        let start = block * FlatBlocks.elementCount
+        let end = min(start + FlatBlocks.elementCount, gradient.count)
         squares[block] = sumSquares(UnsafeMutableBufferPointer(rebasing: gradient[start..<end]))
       }
     }

@@ -64,12 +64,12 @@ package final class WatchedCollective: Collective {
     try watch(.sumOfGradients) { try base.allReduceSum(buffer) }
   }
 
-  /// Replaces this rank's slice by the elementwise sum of all ranks' elements there.
+  /// Replaces this rank's shard by the elementwise sum of all ranks' elements there.
   package func reduceScatter(_ buffer: SharedBuffer) throws {
     try watch(.sumOfGradients) { try base.reduceScatter(buffer) }
   }
 
-  /// Copies each rank's slice to all ranks.
+  /// Copies each rank's shard to all ranks.
   package func allGather(_ buffer: SharedBuffer) throws {
     try watch(.allGather) { try base.allGather(buffer) }
   }

@@ -101,14 +101,14 @@ struct AdamWTests {
         isDecayed: try #require(golden.weightDecays[name]) > 0,
         learningRate: try #require(golden.learningRates[name]))
     }
-    return AdamW(options: options, segments: segments, slice: 0..<count)
+    return AdamW(options: options, segments: segments, shard: 0..<count)
   }
 
   /// What an update leaves behind: parameters, then both moments.
   private func state(
     segments: [AdamW.Segment], workers: Int, values: [Float], gradients: [Float]
   ) -> [Float] {
-    let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: 0..<values.count)
+    let optimizer = AdamW(options: AdamW.Options(), segments: segments, shard: 0..<values.count)
     let parameters = FloatBuffer(count: values.count)
     _ = parameters.elements.update(from: values)
     for _ in 0..<2 {
@@ -140,19 +140,19 @@ struct AdamWTests {
     expectSameBits(run([1, 10, 4099, 70_001], workers: 1), single, "in segments")
   }
 
-  @Test("slices have the bits of the whole, wherever segments end")
-  func slices() {
+  @Test("shards have the bits of the whole, wherever segments end")
+  func shards() {
     let count = 3 * 4096 + 77
     let values = make.values(count)
     let gradients = make.row(make.values(count))
     let segments = zip([0, 5, 4095, 9000], [5, 4095, 9000, count]).map {
       AdamW.Segment(range: $0..<$1, isDecayed: $0 == 5, learningRate: $0 == 0 ? 1e-2 : 1e-3)
     }
-    func run(_ slices: [Range<Int>]) -> (values: [Float], moments: [Float]) {
+    func run(_ shards: [Range<Int>]) -> (values: [Float], moments: [Float]) {
       let parameters = make.row(values)
       var moments: [Float] = []
-      for slice in slices {
-        let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: slice)
+      for shard in shards {
+        let optimizer = AdamW(options: AdamW.Options(), segments: segments, shard: shard)
         for _ in 0..<2 {
           optimizer.update(
             parameters.pointer, gradients: gradients.pointer, gradientScale: 0.7,
@@ -177,8 +177,8 @@ struct AdamWTests {
     }
     let gradients = make.row(make.values(count))
     for workers in [1, 3] {
-      let slice = 4096..<count
-      let optimizer = AdamW(options: AdamW.Options(), segments: segments, slice: slice)
+      let shard = 4096..<count
+      let optimizer = AdamW(options: AdamW.Options(), segments: segments, shard: shard)
       let parameters = make.row(make.values(count))
       func found() -> AdamW.Damage? {
         optimizer.update(
@@ -195,12 +195,12 @@ struct AdamWTests {
       #expect(found() == nil)
       for bit: UInt32 in [0, 22, 31] {
         for element in [4096, 4098, 4099, 70_000, 70_001, count - 1] {
-          let first = cuts.last { $0 <= element }.map { max($0, slice.lowerBound) } ?? 0
+          let first = cuts.last { $0 <= element }.map { max($0, shard.lowerBound) } ?? 0
           flip(bit, of: &parameters.pointer[element])
           #expect(found() == AdamW.Damage(element: first, tensor: .parameter))
-          flip(bit, of: &optimizer.firstMoment.pointer[element - slice.lowerBound])
+          flip(bit, of: &optimizer.firstMoment.pointer[element - shard.lowerBound])
           #expect(found() == AdamW.Damage(element: first, tensor: .firstMoment))
-          flip(bit, of: &optimizer.secondMoment.pointer[element - slice.lowerBound])
+          flip(bit, of: &optimizer.secondMoment.pointer[element - shard.lowerBound])
           #expect(found() == AdamW.Damage(element: first, tensor: .secondMoment))
           #expect(found() == nil)
         }
@@ -216,7 +216,7 @@ struct AdamWTests {
         AdamW.Segment(range: 0..<1, isDecayed: true, learningRate: 0.5),
         AdamW.Segment(range: 1..<2, isDecayed: false, learningRate: 0.5),
         AdamW.Segment(range: 2..<3, isDecayed: true, learningRate: 0),
-      ], slice: 0..<3)
+      ], shard: 0..<3)
     let parameters = make.row([2, 2, 2])
     optimizer.update(
       parameters.pointer, gradients: make.row([0, 0, 1]).pointer, gradientScale: 1, rateFactor: 1,
@@ -228,7 +228,7 @@ struct AdamWTests {
   func firstStep() {
     let optimizer = AdamW(
       options: AdamW.Options(),
-      segments: [AdamW.Segment(range: 0..<3, isDecayed: false, learningRate: 0.25)], slice: 0..<3)
+      segments: [AdamW.Segment(range: 0..<3, isDecayed: false, learningRate: 0.25)], shard: 0..<3)
     let parameters = make.row([0, 0, 0])
     optimizer.update(
       parameters.pointer, gradients: make.row([1e-3, -1e-5, 100]).pointer, gradientScale: 1,
@@ -240,7 +240,7 @@ struct AdamWTests {
 
 /// The norm of a whole buffer, as a training step computes it.
 func gradientNorm(_ gradients: FloatBuffer, workers: Int = 1) -> Double {
-  var squares = [Double](repeating: 0, count: GradientNorm.blockCount(of: gradients.count))
+  var squares = [Double](repeating: 0, count: FlatBlocks.count(of: gradients.count))
   return squares.withUnsafeMutableBufferPointer {
     GradientNorm.sumSquares(gradients.elements, into: $0, workers: Workers(count: workers))
     return GradientNorm.combine($0)

@@ -32,35 +32,28 @@ struct GradientNormTests {
 
   @Test("bits do not depend on workers")
   func workers() {
-    let gradients = buffer(make.values(40 * GradientNorm.blockElements + 11))
+    let gradients = buffer(make.values(40 * FlatBlocks.elementCount + 11))
     let single = gradientNorm(gradients)
     #expect(gradientNorm(gradients, workers: 2) == single)
     #expect(gradientNorm(gradients, workers: 3) == single)
   }
 
-  @Test("slices of whole blocks give the same bits", arguments: [[1], [3, 4], [0, 5, 9]])
-  func slices(cuts: [Int]) {
+  @Test("shards of whole blocks give the same bits", arguments: [[1], [3, 4], [0, 5, 9]])
+  func shards(cuts: [Int]) {
     let blocks = 11
-    let gradients = buffer(make.values((blocks - 1) * GradientNorm.blockElements + 77))
+    let gradients = buffer(make.values((blocks - 1) * FlatBlocks.elementCount + 77))
     let whole = gradientNorm(gradients)
     var squares = [Double](repeating: -1, count: blocks)
     squares.withUnsafeMutableBufferPointer { squares in
       for (first, last) in zip([0] + cuts, cuts + [blocks]) {
-        let end = min(last * GradientNorm.blockElements, gradients.count)
+        let end = min(last * FlatBlocks.elementCount, gradients.count)
         GradientNorm.sumSquares(
           UnsafeMutableBufferPointer(
-            rebasing: gradients.elements[first * GradientNorm.blockElements..<end]),
+            rebasing: gradients.elements[first * FlatBlocks.elementCount..<end]),
           into: UnsafeMutableBufferPointer(rebasing: squares[first..<last]), workers: .single)
       }
       #expect(GradientNorm.combine(squares) == whole)
     }
-  }
-
-  @Test("blocks are counted up")
-  func blockCount() {
-    let size = GradientNorm.blockElements
-    #expect(size == 4096)
-    #expect([0, 1, size, size + 1].map(GradientNorm.blockCount) == [0, 1, 1, 2])
   }
 
   @Test("clipping shortens to the limit and never lengthens")

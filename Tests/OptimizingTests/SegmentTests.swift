@@ -58,7 +58,7 @@ struct SegmentTests {
   private func updated(
     _ start: [Float], _ steps: [[Float]], _ options: AdamW.Options, _ segments: [AdamW.Segment]
   ) -> [Float] {
-    let optimizer = AdamW(options: options, segments: segments, slice: 0..<start.count)
+    let optimizer = AdamW(options: options, segments: segments, shard: 0..<start.count)
     let parameters = make.row(start)
     for step in steps {
       optimizer.update(

@@ -147,6 +147,17 @@ struct StorageTests {
     #expect(none.count == 0 && none.rowCount == 0 && none.longest == 0)
   }
 
+  @Test("blocks are counted up, and runs of them begin with one")
+  func blocks() {
+    let size = FlatBlocks.elementCount
+    #expect(size == 4096)
+    #expect([0, 1, size, size + 1].map { FlatBlocks.count(of: $0) } == [0, 1, 1, 2])
+    #expect(FlatBlocks.blocks(of: 0..<1) == 0..<1)
+    #expect(FlatBlocks.blocks(of: size..<3 * size) == 1..<3)
+    #expect(FlatBlocks.blocks(of: size..<3 * size + 1) == 1..<4)
+    #expect(FlatBlocks.blocks(of: 2 * size..<2 * size).isEmpty)
+  }
+
   @Test("chunks cover everything once", arguments: [1, 2, 3], [0, 1, 9, 10, 11, 99])
   func chunks(workers: Int, count: Int) {
     let visits = make.arena.zeros(rows: 1, columns: count)

@@ -11,10 +11,10 @@ package enum CollectiveChecks {
   /// Runs all checks.
   package static func all(_ collective: any Collective) throws -> [String] {
     try sums(collective) + integers(collective) + broadcasts(collective) + gathers(collective)
-      + sharedBuffers(collective) + slices(collective) + agreements(collective)
+      + sharedBuffers(collective) + shards(collective) + agreements(collective)
   }
 
-  /// The elements that are compared: enough to meet every block and slice, few enough to be quick.
+  /// The elements that are compared: enough to meet every block and shard, few enough to be quick.
   package static func sample(of count: Int) -> [Int] {
     Array(stride(from: 0, to: count, by: 61)) + (max(0, count - 5)..<count)
   }
@@ -108,7 +108,7 @@ package enum CollectiveChecks {
     return failures
   }
 
-  private static func slices(_ collective: any Collective) throws -> [String] {
+  private static func shards(_ collective: any Collective) throws -> [String] {
     var failures: [String] = []
     for count in counts {
       let buffer = try collective.makeSharedBuffer(count: count)
@@ -117,8 +117,8 @@ package enum CollectiveChecks {
           buffer.pointer[index] = Float(value(collective.rank, index + pass))
         }
         try collective.reduceScatter(buffer)
-        let own = collective.slice(of: count)
-        // What lies outside the slice must not matter.
+        let own = collective.shard(of: count)
+        // What lies outside the shard must not matter.
         for index in 0..<count where !own.contains(index) { buffer.pointer[index] = .nan }
         try collective.allGather(buffer)
         let wrong = sample(of: count).first {
@@ -127,7 +127,7 @@ package enum CollectiveChecks {
         }
         if let wrong {
           failures.append(
-            "rank \(collective.rank): slices, pass \(pass) of \(count), wrong at \(wrong)")
+            "rank \(collective.rank): shards, pass \(pass) of \(count), wrong at \(wrong)")
         }
       }
     }

@@ -107,19 +107,19 @@ package final class LoopbackCollective: Collective {
     try allReduceSum(buffer.elements)
   }
 
-  /// Replaces this rank's slice by the sum in tree order.
+  /// Replaces this rank's shard by the sum in tree order.
   package func reduceScatter(_ buffer: SharedBuffer) throws {
     try allReduceSum(buffer)
   }
 
-  /// Copies each rank's slice to all ranks.
+  /// Copies each rank's shard to all ranks.
   package func allGather(_ buffer: SharedBuffer) throws {
-    let slices = BlockShards(count: buffer.count, slices: size)
+    let shards = BlockShards(count: buffer.count, shardCount: size)
     try meet("allgather", UnsafeMutableRawBufferPointer(buffer.elements)) { all in
       let parts = all.map { $0.bindMemory(to: Float.self) }
       for (owner, part) in parts.enumerated() {
         for target in parts where target.baseAddress != part.baseAddress {
-          for index in slices.range(owner) { target[index] = part[index] }
+          for index in shards.range(owner) { target[index] = part[index] }
         }
       }
     }

@@ -43,7 +43,7 @@ package final class GradientEngine {
     collective = team.collective
     gradients = try collective.makeSharedBuffer(count: count)
     sharedValues = options.isSharded ? try collective.makeSharedBuffer(count: count) : nil
-    shard = options.isSharded ? collective.slice(of: count) : 0..<count
+    shard = options.isSharded ? collective.shard(of: count) : 0..<count
     let values = sharedValues.map { FloatBuffer($0.elements, ownedBy: $0) }
     parameters = Parameters(layout: model.layout, values: values ?? FloatBuffer(count: count))
     parameters.initialize(seed: seed)

@@ -60,6 +60,6 @@ extension AdamW {
         range: $0.range, isDecayed: $0.isDecayed,
         learningRate: configuration.optimizer.learningRate)
     }
-    self.init(options: options, segments: segments, slice: shard)
+    self.init(options: options, segments: segments, shard: shard)
   }
 }
