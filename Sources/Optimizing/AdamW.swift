@@ -1,4 +1,3 @@
-import Synchronization
 import TensorCore
 
 /// AdamW over flat buffers, in one pass over memory (Loshchilov and Hutter 2019).
@@ -55,11 +54,10 @@ package final class AdamW {
   private let options: Options
   private let segments: [Segment]
 
+  private var memoryCheck: MemoryCheck
+
   /// What the last update has found changed since the one before; nil where nothing was.
-  package private(set) var damage: Damage?
-  /// The sums of each segment as the last update has left it; empty before the first.
-  private var sums: [BitSums] = []
-  private let tally = Mutex((read: BitSums(), written: BitSums()))
+  package var damage: Damage? { memoryCheck.damage }
 
   /// An optimizer with moments of zero.
   ///
@@ -78,14 +76,11 @@ package final class AdamW {
     self.shard = shard
     firstMoment = FloatBuffer(count: shard.count)
     secondMoment = FloatBuffer(count: shard.count)
-    sums.reserveCapacity(self.segments.count)
+    memoryCheck = MemoryCheck(segmentCount: self.segments.count)
   }
 
-  /// Updates the parameters of the shard, and looks whether they are as the update before left them.
-  ///
-  /// Memory that fails changes a value for good, and nobody would know. So each update adds up the
-  /// bits of all that it writes, and the next one compares what it reads; see ``damage``. Both pass
-  /// through the processor anyway.
+  /// Updates the parameters of the shard, and checks that they and the moments are as the update
+  /// before has left them; see ``damage``.
   ///
   /// - Parameters:
   ///   - parameters: the flat buffer of values.
@@ -98,99 +93,39 @@ package final class AdamW {
     gradientScale: Double, rateFactor: Double, workers: Workers
   ) {
     updateCount += 1
-    damage = nil
+    memoryCheck.begin()
     for (index, segment) in segments.enumerated() {
-      tally.withLock { $0 = (BitSums(), BitSums()) }
-      let step = Step(
+      let update = SegmentUpdate(
         options, segment, updateCount: updateCount, gradientScale: gradientScale,
         rateFactor: rateFactor)
+      let tally = BitTally()
       workers.forEachChunk(of: segment.range.count, size: 1 << 15) { chunk in
         let first = segment.range.lowerBound + chunk.lowerBound
-        let (read, written) = step.run(
-          parameters + first, gradients + first,
-          firstMoment.pointer + (first - shard.lowerBound),
-          secondMoment.pointer + (first - shard.lowerBound), count: chunk.count)
-        tally.withLock {
-          $0.read.add(read)
-          $0.written.add(written)
-        }
+        let moment = first - shard.lowerBound
+        tally.add(
+          update.run(
+            parameters + first, gradients + first, firstMoment.pointer + moment,
+            secondMoment.pointer + moment, count: chunk.count))
       }
-      compare(segment, at: index)
+      memoryCheck.compare(tally, segment: index, at: segment.range.lowerBound)
     }
   }
-
-  private func compare(_ segment: Segment, at index: Int) {
-    let (read, written) = tally.withLock { $0 }
-    guard index < sums.count else { return sums.append(written) }
-    if damage == nil, let tensor = read.firstDifference(from: sums[index]) {
-      damage = Damage(element: segment.range.lowerBound, tensor: tensor)
-    }
-    sums[index] = written
-  }
-
-  /// A change of a segment that no update has made.
-  package struct Damage: Sendable, Equatable {
-    /// What was changed.
-    package enum Tensor: Sendable { case parameter, firstMoment, secondMoment }
-
-    /// The first element of the segment, in the flat buffers.
-    package let element: Int
-    /// What was changed.
-    package let tensor: Tensor
-  }
 }
 
-/// The bits of a segment's elements, added up as numbers that wrap: in any order the same, and another
-/// sum for every change of a single bit.
-private struct BitSums {
-  private var parameters: UInt32 = 0
-  private var firstMoments: UInt32 = 0
-  private var secondMoments: UInt32 = 0
-
-  init() {}
-
-  init(_ lanes: LaneSums) {
-    parameters = lanes.p.wrappedSum()
-    firstMoments = lanes.m.wrappedSum()
-    secondMoments = lanes.v.wrappedSum()
-  }
-
-  mutating func add(_ other: BitSums) {
-    parameters &+= other.parameters
-    firstMoments &+= other.firstMoments
-    secondMoments &+= other.secondMoments
-  }
-
-  func firstDifference(from other: BitSums) -> AdamW.Damage.Tensor? {
-    if parameters != other.parameters { return .parameter }
-    if firstMoments != other.firstMoments { return .firstMoment }
-    return secondMoments != other.secondMoments ? .secondMoment : nil
-  }
-}
-
-/// The same, lane by lane.
-private struct LaneSums {
-  var p = SIMD8<UInt32>()
-  var m = SIMD8<UInt32>()
-  var v = SIMD8<UInt32>()
-
-  @inline(__always)
-  mutating func add(_ vectors: (SIMD8<Float>, SIMD8<Float>, SIMD8<Float>)) {
-    p &+= vectors.0.bits
-    m &+= vectors.1.bits
-    v &+= vectors.2.bits
-  }
-}
-
-/// The constants of one update of one segment.
-private struct Step {
+/// One update of the elements of a segment, which share its constants.
+private struct SegmentUpdate {
+  /// 1 - rate decay.
   let decayFactor: Float
   let gradientScale: Float
+  /// b1 and b2.
   let firstBeta: Float
   let secondBeta: Float
+  /// 1 - b1 and 1 - b2.
   let firstWeight: Float
   let secondWeight: Float
+  /// rate / (1 - b1^t).
   let rate: Float
+  /// 1 / sqrt(1 - b2^t).
   let rootCorrection: Float
   let epsilon: Float
 
@@ -212,59 +147,52 @@ private struct Step {
     epsilon = Float(options.epsilon)
   }
 
-  /// Updates some elements.
+  /// Updates neighbouring elements, eight at a time.
   ///
-  /// - Returns: the bits that were read and those that were written.
+  /// - Returns: the bits that were read and written.
   func run(
     _ p: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
     _ v: UnsafeMutablePointer<Float>, count: Int
-  ) -> (read: BitSums, written: BitSums) {
-    var (read, written) = (LaneSums(), LaneSums())
-    var index = 0
-    while index &+ 8 <= count {
-      let old = (
-        SIMD8(loading: p + index), SIMD8(loading: m + index), SIMD8(loading: v + index)
-      )
-      let new = element(old.0, SIMD8(loading: g + index), old.1, old.2)
-      new.0.store(to: p + index)
-      new.1.store(to: m + index)
-      new.2.store(to: v + index)
-      read.add(old)
-      written.add(new)
-      index &+= 8
+  ) -> UpdateBits {
+    var bits = UpdateBits()
+    var start = 0
+    while start &+ 8 <= count {
+      updateVector(p + start, g + start, m + start, v + start, length: 8, &bits)
+      start &+= 8
     }
-    // The tail goes through the same eight-lane code, so that its bits do not depend on where a
-    // chunk ends.
-    if index < count {
-      let rest = count - index
-      let old = (
-        SIMD8(loading: p + index, count: rest), SIMD8(loading: m + index, count: rest),
-        SIMD8(loading: v + index, count: rest)
-      )
-      let new = element(old.0, SIMD8(loading: g + index, count: rest), old.1, old.2)
-      new.0.store(to: p + index, count: rest)
-      new.1.store(to: m + index, count: rest)
-      new.2.store(to: v + index, count: rest)
-      read.add(old)
-      // As the next update will read it, with zeros in the lanes that hold nothing.
-      written.add(
-        (
-          SIMD8(loading: p + index, count: rest), SIMD8(loading: m + index, count: rest),
-          SIMD8(loading: v + index, count: rest)
-        ))
+    if start < count {
+      updateVector(p + start, g + start, m + start, v + start, length: count &- start, &bits)
     }
-    return (BitSums(read), BitSums(written))
+    return bits
   }
 
+  /// Updates up to eight elements.
+  ///
+  /// ```
+  /// g <- scale g
+  /// m <- b1 m + (1 - b1) g
+  /// v <- b2 v + (1 - b2) g^2
+  /// p <- (1 - rate decay) p - rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + epsilon)
+  /// ```
+  /// Every lane is treated alike, so that bits do not depend on where a chunk ends.
   @inline(__always)
-  private func element(
-    _ p: SIMD8<Float>, _ g: SIMD8<Float>, _ m: SIMD8<Float>, _ v: SIMD8<Float>
-  ) -> (SIMD8<Float>, SIMD8<Float>, SIMD8<Float>) {
-    let g = g * gradientScale
-    let m = m * firstBeta + g * firstWeight
-    let v = v * secondBeta + (g * g) * secondWeight
-    let denominator = v.squareRoot() * rootCorrection + epsilon
-    return (p * decayFactor - (m / denominator) * rate, m, v)
+  private func updateVector(
+    _ p: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
+    _ v: UnsafeMutablePointer<Float>, length: Int, _ bits: inout UpdateBits
+  ) {
+    let oldP = SIMD8(p, length: length)
+    let oldM = SIMD8(m, length: length)
+    let oldV = SIMD8(v, length: length)
+    bits.addRead(oldP, oldM, oldV)
+    let newG = SIMD8(g, length: length) * gradientScale
+    let newM = oldM * firstBeta + newG * firstWeight
+    let newV = oldV * secondBeta + (newG * newG) * secondWeight
+    let denominator = newV.squareRoot() * rootCorrection + epsilon
+    let newP = oldP * decayFactor - (newM / denominator) * rate
+    newP.store(p, length: length)
+    newM.store(m, length: length)
+    newV.store(v, length: length)
+    bits.addWritten(newP, newM, newV, length: length)
   }
 }
 

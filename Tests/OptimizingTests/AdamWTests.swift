@@ -208,6 +208,24 @@ struct AdamWTests {
     }
   }
 
+  @Test("lanes behind the last element do not count as damage")
+  func emptyLanes() {
+    var options = AdamW.Options()
+    // An empty lane becomes 0 / 0.
+    options.epsilon = 0
+    let optimizer = AdamW(
+      options: options,
+      segments: [AdamW.Segment(range: 0..<11, isDecayed: true, learningRate: 1e-3)], shard: 0..<11)
+    let parameters = make.row(make.values(11))
+    let gradients = make.row(make.values(11))
+    for _ in 0..<3 {
+      optimizer.update(
+        parameters.pointer, gradients: gradients.pointer, gradientScale: 1, rateFactor: 1,
+        workers: .single)
+      #expect(optimizer.damage == nil)
+    }
+  }
+
   @Test("without a gradient only decay moves a parameter, and a rate of zero none")
   func decay() {
     let optimizer = AdamW(

@@ -95,13 +95,15 @@ func forEachVector(count: Int, _ body: (_ start: Int, _ length: Int) -> Void) {
 extension SIMD8<Float> {
   /// Loads `length` floats, where a length of eight compiles to one instruction.
   @inline(__always)
-  init(_ pointer: UnsafePointer<Float>, length: Int) {
+  @inlinable
+  package init(_ pointer: UnsafePointer<Float>, length: Int) {
     self = length == 8 ? SIMD8(loading: pointer) : SIMD8(loading: pointer, count: length)
   }
 
   /// Stores `length` floats, where a length of eight compiles to one instruction.
   @inline(__always)
-  func store(_ pointer: UnsafeMutablePointer<Float>, length: Int) {
+  @inlinable
+  package func store(_ pointer: UnsafeMutablePointer<Float>, length: Int) {
     if length == 8 { store(to: pointer) } else { store(to: pointer, count: length) }
   }
 
