@@ -2,7 +2,7 @@ import Files
 import TensorCore
 
 /// A checkpoint that cannot be read, written or used, with the place, the reason and the cure.
-package struct CheckpointError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct CheckpointError: ExplainedError {
   /// What is wrong, as far as it decides what to do next.
   package enum Kind: Sendable, Equatable {
     /// There is no such file.
@@ -28,10 +28,7 @@ package struct CheckpointError: Error, Sendable, Equatable, CustomStringConverti
   /// Where in the file: `frame`, `header`, `metadata step`, or a tensor's name.
   package let place: String
 
-  /// What is wrong.
   package let reason: String
-
-  /// What the user can do about it.
   package let cure: String
 
   /// Describes what is wrong with a checkpoint.
@@ -50,8 +47,15 @@ package struct CheckpointError: Error, Sendable, Equatable, CustomStringConverti
     self.cure = cure
   }
 
-  /// The whole message: file, place, reason and cure.
-  package var description: String { "\(path), \(place): \(reason). \(cure)" }
+  package var location: String? { "\(path), \(place)" }
+
+  package var exitStatus: ExitStatus {
+    switch kind {
+    case .missing: .missingInput
+    case .storage: .storage
+    case .damaged, .wrongVersion, .foreignFormat, .mismatch: .badInput
+    }
+  }
 }
 
 extension CheckpointError {
@@ -107,16 +111,6 @@ extension CheckpointError {
       throw CheckpointError(error)
     } catch {
       throw .storage(path, "file", "\(error)")
-    }
-  }
-}
-
-extension CheckpointError: ExitStatusError {
-  package var exitStatus: ExitStatus {
-    switch kind {
-    case .missing: .missingInput
-    case .storage: .storage
-    case .damaged, .wrongVersion, .foreignFormat, .mismatch: .badInput
     }
   }
 }

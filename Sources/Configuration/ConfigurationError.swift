@@ -1,17 +1,14 @@
 import Files
 
 /// A run configuration that cannot be used, and what to do about it.
-package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationError: ExplainedError {
   /// Where the value was given: `file:line`, `--set` or a flag; nil for the configuration as a whole.
   package let place: String?
 
   /// The dotted name of the key at fault, if it is one key.
   package let key: String?
 
-  /// What is wrong, without a full stop.
   package let reason: String
-
-  /// What to do about it, as a whole sentence.
   package let cure: String
 
   /// Creates an error from its four parts.
@@ -22,15 +19,12 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
     self.cure = cure
   }
 
-  /// The full message: place, key, reason and cure on one line.
-  package var description: String {
+  package var location: String? {
     // A flag and its key are written together, as on the command line.
     let separator = place?.hasPrefix("--") == true ? " " : ": "
     let location = [place, key].compactMap { $0 }.joined(separator: separator)
-    return (location.isEmpty ? "" : "\(location): ") + "\(reason). \(cure)"
+    return location.isEmpty ? nil : location
   }
-}
 
-extension ConfigurationError: ExitStatusError {
   package var exitStatus: ExitStatus { .configuration }
 }

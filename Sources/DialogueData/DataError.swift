@@ -2,7 +2,7 @@ import Files
 import TensorCore
 
 /// A dataset that cannot be used: what is wrong, where, and how to put it right.
-package struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct DataError: ExplainedError {
   /// The kinds of trouble, which differ in the program's exit code.
   package enum Kind: Sendable, Equatable {
     /// A folder or file that was named, or that a dataset must have, does not exist.
@@ -21,10 +21,7 @@ package struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Where in the file: line, dialogue, utterance, tensor, row, column or field.
   package let place: String?
 
-  /// What is wrong there.
   package let reason: String
-
-  /// What to do about it, as a sentence.
   package let cure: String
 
   /// Describes the trouble with one file.
@@ -37,18 +34,12 @@ package struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
     self.cure = cure
   }
 
-  /// The whole message: file, place, reason and cure.
-  package var description: String {
-    let location = place.map { "\(file), \($0)" } ?? file
-    return "\(location): \(reason). \(cure)"
-  }
+  package var location: String? { place.map { "\(file), \($0)" } ?? file }
+
+  package var exitStatus: ExitStatus { kind == .missing ? .missingInput : .badInput }
 }
 
 extension String {
   /// An excerpt of the text between quotation marks.
   var quoted: String { "\"\(excerpt())\"" }
-}
-
-extension DataError: ExitStatusError {
-  package var exitStatus: ExitStatus { kind == .missing ? .missingInput : .badInput }
 }

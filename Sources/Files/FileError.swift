@@ -1,7 +1,7 @@
 import Glibc
 
 /// An operating-system call on a file that failed, with its reason and cure.
-package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct FileError: ExplainedError {
   /// The file or folder the call was about.
   package let path: String
 
@@ -38,6 +38,8 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     !isOutput && operation == "open" && [EISDIR, EINVAL].contains(code)
   }
 
+  package var location: String? { "\(operation) \(path)" }
+
   /// The operating system's words for the reason.
   package var reason: String {
     // The reentrant form: several threads may report errors at once.
@@ -49,7 +51,6 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What the user can do about it.
   package var cure: String {
     switch code {
     case ENOENT, ENOTDIR: "Check the path."
@@ -68,10 +69,5 @@ package struct FileError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The whole message: operation, path, reason and cure.
-  package var description: String { "\(operation) \(path): \(reason). \(cure)" }
-}
-
-extension FileError: ExitStatusError {
   package var exitStatus: ExitStatus { isMissing ? .missingInput : .storage }
 }

@@ -1,7 +1,7 @@
 import Files
 
 /// What ends a command that is neither bad configuration, data or storage nor a bug.
-package struct TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct TrainingError: ExplainedError {
   /// What happened, as far as it decides the exit code.
   package enum Kind: Sendable, Equatable {
     /// The command line asks for something that cannot be done.
@@ -20,10 +20,7 @@ package struct TrainingError: Error, Sendable, Equatable, CustomStringConvertibl
   /// Where it happened: a path, a flag, or a rank, step and dialogues.
   package let place: String?
 
-  /// What happened, without a full stop.
   package let reason: String
-
-  /// What to do about it, as a whole sentence.
   package let cure: String
 
   /// Creates an error from its parts.
@@ -34,11 +31,8 @@ package struct TrainingError: Error, Sendable, Equatable, CustomStringConvertibl
     self.cure = cure
   }
 
-  /// The full message: place, reason and cure on one line.
-  package var description: String { (place.map { "\($0): " } ?? "") + "\(reason). \(cure)" }
-}
+  package var location: String? { place }
 
-extension TrainingError: ExitStatusError {
   package var exitStatus: ExitStatus {
     switch kind {
     case .usage: .usage

@@ -1,14 +1,11 @@
 import Files
 
 /// A run folder that this job cannot use, or can no longer use.
-package struct RunFolderError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct RunFolderError: ExplainedError {
   /// The file or folder at fault.
   package let place: String
 
-  /// What happened, without a full stop.
   package let reason: String
-
-  /// What to do about it, as a whole sentence.
   package let cure: String
 
   /// - Parameters:
@@ -21,10 +18,7 @@ package struct RunFolderError: Error, Sendable, Equatable, CustomStringConvertib
     self.cure = cure
   }
 
-  /// The full message: place, reason and cure on one line.
-  package var description: String { "\(place): \(reason). \(cure)" }
-}
+  package var location: String? { place }
 
-extension RunFolderError: ExitStatusError {
   package var exitStatus: ExitStatus { .storage }
 }

@@ -81,6 +81,31 @@ struct ExitStatusTests {
     #expect(ErrorMessage.line(for: error, rank: 3) == "dferc-dist (rank 3): --x: a b. C.")
   }
 
+  @Test("A message names the location, if there is one, the reason and the cure")
+  func forms() throws {
+    let table: [(any ExplainedError, String)] = [
+      (
+        FileError(path: "p", operation: "open", code: ENOENT),
+        "open p: No such file or directory. "
+          + "Check the path."
+      ),
+      (SafetensorsError(path: "p", place: "header", reason: "r", cure: "C."), "p, header: r. C."),
+      (Self.checkpoint(.damaged), "p, frame: r. C."),
+      (DataError(file: "f", reason: "r", cure: "C."), "f: r. C."),
+      (DataError(file: "f", place: "line 3", reason: "r", cure: "C."), "f, line 3: r. C."),
+      (RunFolderError(place: "p", reason: "r", cure: "C."), "p: r. C."),
+      (Self.training(.stalled), "r. C."),
+      (TrainingError(kind: .usage, place: "--x", reason: "r", cure: "C."), "--x: r. C."),
+      (ConfigurationError(place: nil, key: nil, reason: "r", cure: "C."), "r. C."),
+      (ConfigurationError(place: nil, key: "a.b", reason: "r", cure: "C."), "a.b: r. C."),
+      (ConfigurationError(place: "f:3", key: "a.b", reason: "r", cure: "C."), "f:3: a.b: r. C."),
+      (ConfigurationError(place: "--set", key: "a.b", reason: "r", cure: "C."), "--set a.b: r. C."),
+    ]
+    for (error, message) in table { #expect("\(error)" == message) }
+    let fault = #expect(throws: FaultSyntaxError.self) { try Fault("kill") }
+    #expect("\(try #require(fault))".hasPrefix("\"kill\": it does not begin with kind@phase. "))
+  }
+
   @Test("What nobody foresaw is called a bug")
   func bug() {
     #expect(

@@ -1,5 +1,5 @@
 /// A file that is not a safetensors file, is damaged, or does not hold what was asked of it.
-package struct SafetensorsError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct SafetensorsError: ExplainedError {
   /// The file.
   package let path: String
 
@@ -8,8 +8,6 @@ package struct SafetensorsError: Error, Sendable, Equatable, CustomStringConvert
 
   /// What is wrong; where the reference implementation has a word for it, that word is in it.
   package let reason: String
-
-  /// What the user can do about it.
   package let cure: String
 
   /// Describes what is wrong with a file.
@@ -26,8 +24,9 @@ package struct SafetensorsError: Error, Sendable, Equatable, CustomStringConvert
     self.cure = cure
   }
 
-  /// The whole message: file, place, reason and cure.
-  package var description: String { "\(path), \(place): \(reason). \(cure)" }
+  package var location: String? { "\(path), \(place)" }
+
+  package var exitStatus: ExitStatus { .badInput }
 
   /// A file that cannot be read as a whole.
   package static func damaged(_ path: String, _ place: String, _ reason: String) -> SafetensorsError
@@ -36,8 +35,4 @@ package struct SafetensorsError: Error, Sendable, Equatable, CustomStringConvert
       path: path, place: place, reason: reason,
       cure: "The file is damaged or not a safetensors file; get it or write it again.")
   }
-}
-
-extension SafetensorsError: ExitStatusError {
-  package var exitStatus: ExitStatus { .badInput }
 }

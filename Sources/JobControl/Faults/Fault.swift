@@ -1,4 +1,5 @@
 import DataParallel
+import Files
 import StallDetection
 
 /// A failure that a test asks for: what happens, where, on which rank and in which step.
@@ -52,14 +53,13 @@ package struct InjectedError: Error, CustomStringConvertible {
 }
 
 /// A fault that cannot be read.
-package struct FaultSyntaxError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct FaultSyntaxError: ExplainedError {
   /// The whole argument.
   package let argument: String
-  /// What is wrong, without a full stop.
   package let reason: String
-  /// What to write instead, as a whole sentence.
   package let cure: String
 
-  /// The full message.
-  package var description: String { "\"\(argument)\": \(reason). \(cure)" }
+  package var location: String? { "\"\(argument)\"" }
+
+  package var exitStatus: ExitStatus { .usage }
 }
