@@ -123,7 +123,7 @@ let package = Package(
     tests(
       of: "JobControl",
       using: [
-        "DataParallel", "Files", "MPIKit",
+        "DataParallel", "Files", "MPIKit", "RunRecords",
         "StallDetection",
       ]),
     tests(

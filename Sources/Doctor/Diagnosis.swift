@@ -95,7 +95,7 @@ private struct Examination {
   /// Collective.
   private func sharedFolder() throws -> Finding? {
     let file = team.isRoot ? ProbeFile() : nil
-    let path = try team.shared(file?.path ?? "")
+    let path = try team.broadcast(file?.path ?? "")
     let finding = ProbeFile.finding(at: path)
     try team.collective.barrier()
     file?.remove()

@@ -6,7 +6,7 @@ import StallDetection
 extension RankTeam {
   /// Has a thread end the job where it makes no progress, until the world is finished; collective.
   package func watch(limits: StallLimits) throws {
-    let hosts = try shared(
+    let hosts = try broadcast(
       try collective.gather(Array(ProcessInfo.processInfo.hostName.utf8), to: 0)
         .map { String(decoding: $0, as: UTF8.self) })
     try world.watch(limits: limits) { [heartbeat = world.heartbeat] stall in
@@ -23,7 +23,7 @@ extension RankTeam {
       StallLimits(
         training: Double($0), saving: Double(configuration.checkpoint.stallSeconds))
     }
-    world.setStallLimits(try shared(own) ?? .never)
+    world.setStallLimits(try broadcast(own) ?? .never)
   }
 }
 

@@ -86,7 +86,7 @@ package struct RankTeam {
     let separator = "\u{1}"
     let own = facts.map(\.value).joined(separator: separator)
     let all = try collective.gather(Array(own.utf8), to: 0)
-    let problem = try shared(
+    let problem = try broadcast(
       all.indices.lazy.compactMap { rank -> String? in
         let values = String(decoding: all[rank], as: UTF8.self).components(separatedBy: separator)
         return zip(facts, values).first { $0.value != $1 }.map { fact, value in
@@ -126,20 +126,41 @@ package struct RankTeam {
     return decision.kind == .stop ? nil : value
   }
 
-  /// Runs a piece of work on rank 0 alone; where it fails, it fails on all ranks; collective.
+  /// Runs a piece of work on rank 0 and returns its value on every rank; where it fails, it fails on
+  /// all; collective.
+  ///
+  /// The value travels as JSON.
+  package func onRoot<Value: Codable>(_ phase: String, _ body: () throws -> Value) throws -> Value {
+    let document = try onRootOnly(phase) { try JSONEncoder().encode(try body()) }
+    return try JSONDecoder().decode(Value.self, from: try broadcast(document ?? Data()))
+  }
+
+  /// Runs a piece of work on rank 0; where it fails, it fails on all ranks; collective.
+  package func onRoot(_ phase: String, _ body: () throws -> Void) throws {
+    try together(phase) { if isRoot { try body() } }
+  }
+
+  /// Runs a piece of work on rank 0, whose value cannot leave it; where it fails, it fails on all
+  /// ranks; collective.
   ///
   /// - Returns: the value on rank 0, nil elsewhere.
-  package func onRoot<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value? {
+  package func onRootOnly<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value? {
     try together(phase) { isRoot ? try body() : nil }
   }
 
-  /// Hands rank 0's value to all ranks, as JSON; collective, and the other ranks' values are lost.
-  package func shared<Value: Codable>(_ value: Value) throws -> Value {
-    var bytes = [UInt8](try JSONEncoder().encode(value))
-    var count = Int64(bytes.count)
+  /// Returns rank 0's value on every rank; the values of the other ranks are ignored; collective.
+  ///
+  /// The value travels as JSON.
+  package func broadcast<Value: Codable>(_ value: Value) throws -> Value {
+    let document = try JSONEncoder().encode(value)
+    return try JSONDecoder().decode(Value.self, from: try broadcast(document))
+  }
+
+  private func broadcast(_ document: Data) throws -> Data {
+    var count = Int64(document.count)
     try withUnsafeMutableBytes(of: &count) { try collective.broadcast($0, from: 0) }
-    bytes = isRoot ? bytes : [UInt8](repeating: 0, count: Int(count))
+    var bytes = isRoot ? [UInt8](document) : [UInt8](repeating: 0, count: Int(count))
     try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: 0) }
-    return try JSONDecoder().decode(Value.self, from: Data(bytes))
+    return Data(bytes)
   }
 }

@@ -16,19 +16,20 @@ package struct SavedModel {
   /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
   package init(checkpoint path: String, team: RankTeam) throws {
     try team.tracker.enter(.open)
-    let checkpoint = try team.onRoot("reading the checkpoint") { try Checkpoint(path: path) }
-    let described = try team.onRoot("reading the checkpoint") {
-      try checkpoint.map { try ModelDescription(of: $0) } ?? ModelDescription()
+    var opened: Checkpoint?
+    let description = try team.onRoot("reading the checkpoint") {
+      let checkpoint = try Checkpoint(path: path)
+      opened = checkpoint
+      return try ModelDescription(of: checkpoint)
     }
-    let description = try team.shared(described ?? ModelDescription())
     configuration = try description.runConfiguration(of: path)
     emotions = description.emotions
     model = try description.model(of: configuration, path)
     parameters = Parameters(layout: model.layout)
     buffers = RunningBuffers(layout: model.runningBuffers)
     let state = ModelState(model: model, parameters: parameters, buffers: buffers)
-    _ = try team.onRoot("reading the checkpoint") {
-      if let checkpoint { try CheckpointCoding.restore(state, from: checkpoint) }
+    try team.onRoot("reading the checkpoint") {
+      if let opened { try CheckpointCoding.restore(state, from: opened) }
     }
     try state.broadcast(over: team.collective)
   }

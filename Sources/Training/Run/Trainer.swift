@@ -257,7 +257,7 @@ extension Trainer {
       validation: best.validation, test: report,
       environment: RunDescription.environment(of: team), timeTotal: recorder?.secondsElapsed ?? 0)
     try team.tracker.enter(.log)
-    _ = try team.onRoot("writing the result") {
+    try team.onRoot("writing the result") {
       try recorder?.record(
         .test, scores, report, epoch: best.epoch, step: progress.step,
         seconds: (ContinuousClock.now - start) / .seconds(1))
@@ -268,11 +268,10 @@ extension Trainer {
 
   /// Replaces the parameters and running buffers by those of the best epoch.
   private func restoreBest() throws {
-    let best = try team.onRoot("reading the best checkpoint") {
+    progress.best = try team.onRoot("reading the best checkpoint") {
       try recorder?.saver.finish()
       return try recorder?.best.restore(into: state.withoutMoments, expecting: progress.best)
     }
-    progress.best = try team.shared((best ?? nil) ?? progress.best)
     try state.withoutMoments.broadcast(over: team.collective)
     // The state is that of the best epoch now, which must never be saved as that of the last step.
     savedProgress = progress
@@ -316,15 +315,15 @@ extension Trainer {
 
   /// What rank 0 has read from a checkpoint for all ranks.
   private struct Restored: Codable {
-    var progress = TrainingProgress()
+    let progress: TrainingProgress
     /// Whether the checkpoint is the one that the run folder has of its step.
-    var isSaved = false
+    let isSaved: Bool
   }
 
   /// Goes on from a checkpoint, which rank 0 alone has; collective.
   package func resume(from checkpoint: Checkpoint?) throws {
     try team.tracker.enter(.open)
-    let read = try team.onRoot("reading the checkpoint") { () -> Restored in
+    let restored = try team.onRoot("reading the checkpoint") { () -> Restored in
       guard let checkpoint, let recorder else {
         preconditionFailure("rank 0 resumes from a checkpoint")
       }
@@ -337,7 +336,6 @@ extension Trainer {
       if !hasBest { progress.best = nil }
       return Restored(progress: progress, isSaved: isSaved)
     }
-    let restored = try team.shared(read ?? Restored())
     progress = restored.progress
     savedProgress = restored.isSaved ? progress : nil
     // With fewer dialogues than before, a validated epoch may be over all the same.

@@ -91,7 +91,7 @@ package struct TrainingRun {
     if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
     let ending = try trainer.run()
     team.log.clearProgress()
-    _ = try team.onRoot("ending the run") { try end(session, ending, trainer) }
+    try team.onRoot("ending the run") { try end(session, ending, trainer) }
     return ending
   }
 

@@ -29,10 +29,13 @@ package struct TrainingSession {
     temporaryFolder = team.isRoot && request.isFastDevelopmentRun ? TemporaryRunFolder() : nil
     if let temporaryFolder { ErrorExit.register(temporaryFolder) }
     let path = temporaryFolder?.path ?? request.output ?? "runs/\(resolved.name)"
-    opening = try team.onRoot("opening the run folder") {
-      try RunOpening(path, request, resolved, data, team)
+    var opening: RunOpening?
+    start = try team.onRoot("opening the run folder") {
+      let opened = try RunOpening(path, request, resolved, data, team)
+      opening = opened
+      return opened.start
     }
-    start = try team.shared(opening?.start ?? .fresh)
+    self.opening = opening
   }
 
   /// On rank 0, the checkpoint that the run goes on from.

@@ -7,16 +7,13 @@ import TensorCore
 /// What a checkpoint says of its model: enough to build it again on every rank.
 package struct ModelDescription: Codable {
   /// The run configuration as YAML.
-  package var configuration = ""
+  package let configuration: String
   /// The names of the emotions.
-  package var emotions: [String] = []
+  package let emotions: [String]
   /// The raw width of every modality that the model reads.
-  package var widths: [String: Int] = [:]
+  package let widths: [String: Int]
 
-  /// A description of nothing, to be replaced by that of rank 0.
-  package init() {}
-
-  /// Reads the description and holds it against the tensors.
+  /// Reads the description and checks it against the tensors.
   ///
   /// A model is built by what the metadata say, so they are not believed before the checkpoint has
   /// shown every parameter in its full size.
@@ -32,10 +29,12 @@ package struct ModelDescription: Codable {
         reason: "there are \(emotions.count); a model has from 2 to "
           + "\(DatasetManifest.largestEmotionCount)", cure: "Use another checkpoint.")
     }
+    var widths: [String: Int] = [:]
     for (modality, width) in try CheckpointCoding.widths(of: checkpoint) {
       try Self.check(width, of: modality, in: checkpoint)
       widths[modality.rawValue] = width
     }
+    self.widths = widths
     let model = try model(of: runConfiguration(of: checkpoint.path), checkpoint.path)
     try CheckpointCoding.requireTensors(of: model, in: checkpoint)
   }

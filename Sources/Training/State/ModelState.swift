@@ -73,10 +73,11 @@ extension ModelState {
       (CheckpointCoding.firstMoment, optimizer.firstMoment),
       (CheckpointCoding.secondMoment, optimizer.secondMoment),
     ] {
-      let whole = try team.onRoot("reading the checkpoint") {
-        try checkpoint.map { try CheckpointCoding.moment(prefix, of: model.layout, from: $0) }
+      let whole = try team.onRootOnly("reading the checkpoint") {
+        guard let checkpoint else { preconditionFailure("rank 0 has no checkpoint") }
+        return try CheckpointCoding.moment(prefix, of: model.layout, from: checkpoint)
       }
-      try shards.scatter(whole ?? nil, into: part)
+      try shards.scatter(whole, into: part)
     }
   }
 

@@ -51,7 +51,7 @@ package final class ReplicaCheck {
     }
     let all = try team.collective.gather(Self.bytes(of: digests), to: 0)
     let ranks = all.map(Self.values)
-    let difference = try team.shared(
+    let difference = try team.broadcast(
       team.isRoot ? Self.difference(ranks, names: digests.map(\.name)) : nil)
     throw error(difference, step: step)
   }

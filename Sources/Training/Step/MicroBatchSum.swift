@@ -1,6 +1,7 @@
 import DataParallel
 import JobControl
 import NeuralNet
+import TensorCore
 
 /// Sums a buffer over all micro-batches of all ranks in the fixed binary tree: the lower levels in
 /// the memory of a rank, the upper levels between ranks.

@@ -60,7 +60,7 @@ package struct NonFiniteSearch {
       try? JSONDecoder().decode(Finding.self, from: Data($0))
     }
     let names = batch.dialogues.map { split.dialogues[$0].id }
-    return try team.shared(Self.text(findings, all: names))
+    return try team.broadcast(Self.text(findings, all: names))
   }
 
   /// Names the ranks with the earliest finding: sums over the batch carry it to all the others.

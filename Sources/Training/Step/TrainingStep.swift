@@ -43,7 +43,7 @@ package final class TrainingStep {
     settings = configuration
     self.workers = workers
     optimizer = AdamW(configuration, layout: engine.model.layout, shard: engine.shard)
-    blockSquares = .allocate(capacity: GradientNorm.blockCount(of: engine.gradients.count))
+    blockSquares = .allocate(capacity: FlatBlocks.count(of: engine.gradients.count))
     blockSquares.initialize(repeating: 0)
   }
 
@@ -97,7 +97,7 @@ package final class TrainingStep {
 
   /// The norm of the whole gradient; collective.
   private func gradientNorm() throws -> Double {
-    let blocks = GradientNorm.blocks(of: engine.shard)
+    let blocks = FlatBlocks.blocks(of: engine.shard)
     blockSquares.update(repeating: 0)
     GradientNorm.sumSquares(
       UnsafeMutableBufferPointer(rebasing: engine.gradients.elements[engine.shard]),

@@ -30,7 +30,7 @@ struct SaveBenchmark {
     _ state: ModelState, _ configuration: RunConfiguration, team: RankTeam,
     step: () throws -> Void
   ) throws -> Figures? {
-    let saver = try team.onRoot("making a folder for checkpoints") {
+    let saver = try team.onRootOnly("making a folder for checkpoints") {
       try Saver(state, configuration.checkpoint, team)
     }
     defer { saver?.removeFolder() }
@@ -43,16 +43,18 @@ struct SaveBenchmark {
       try replicaCheck.run(
         state.replicaDigests, step: number, isDue: true)
       try state.requireFinite(step: number, team)
-      let snapshot = try team.onRoot("saving a checkpoint") { try saver?.saver.prepare(for: due) }
+      let snapshot = try team.onRootOnly("saving a checkpoint") {
+        try saver?.saver.prepare(for: due)
+      }
       var progress = TrainingProgress()
       progress.step = number
       try state.copy(to: snapshot ?? nil, progress)
       saver?.saver.start(due)
       stalls.append((ContinuousClock.now - start) / .seconds(1))
       // A run saves far less often than a save takes.
-      repeat { try step() } while try team.shared(saver?.saver.isBusy ?? false)
+      repeat { try step() } while try team.broadcast(saver?.saver.isBusy ?? false)
     }
-    _ = try team.onRoot("saving a checkpoint") { try saver?.saver.finish() }
+    try team.onRoot("saving a checkpoint") { try saver?.saver.finish() }
     guard let saver else { return nil }
     return Figures(
       stallMilliseconds: stalls.reduce(0, +) / Double(saveCount) * 1000,

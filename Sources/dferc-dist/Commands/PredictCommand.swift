@@ -43,7 +43,7 @@ struct PredictCommand: ParsableCommand {
   ///
   /// Collective; errors are thrown on all ranks alike.
   private func predict(_ team: RankTeam) throws {
-    _ = try team.onRoot("checking the output") {
+    try team.onRoot("checking the output") {
       if let output { try OutputFile.requireFolder(of: output) }
     }
     let saved = try SavedModel(checkpoint: scoring.checkpoint, team: team)
@@ -54,7 +54,7 @@ struct PredictCommand: ParsableCommand {
     let all = try team.collective.gather(Array(lines.utf8), to: 0)
     // A reader of the output may pause for as long as it likes.
     team.world.setStallLimits(.never)
-    _ = try team.onRoot("writing the predictions") {
+    try team.onRoot("writing the predictions") {
       let text = String(decoding: Array(all.joined()), as: UTF8.self)
       if let output {
         try FileSystem.write(text, to: output)

@@ -76,7 +76,7 @@ struct StepCommand: ParsableCommand {
 
   /// Collective; errors are thrown on all ranks alike.
   private func step(_ team: RankTeam) throws {
-    _ = try team.onRoot("checking the output") {
+    try team.onRoot("checking the output") {
       try OutputFile.requireFolder(of: output)
     }
     let resolved = try team.together("reading the configuration") {
@@ -104,7 +104,7 @@ struct StepCommand: ParsableCommand {
     }
     try team.requireSame([("set of weights", single.digest)])
     let outcome = try single.run(dialogues, of: split, appliesDropout: !noDropout)
-    _ = try team.onRoot("writing the step") {
+    try team.onRoot("writing the step") {
       try outcome.write(to: output)
       try StandardOutput.write(try JSONText.document(outcome.losses))
     }

@@ -85,7 +85,7 @@ struct TrainCommand: ParsableCommand {
     }
     if fastDevRun { resolved = resolved.shortened() }
     let ending = try TrainingRun(request, team: team).run(resolved)
-    _ = try team.onRoot("printing the result") {
+    try team.onRoot("printing the result") {
       switch ending {
       case .finished(let result): try StandardOutput.write(result.summary)
       case .finishedBefore(let result):
