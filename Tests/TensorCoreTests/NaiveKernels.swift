@@ -126,6 +126,16 @@ enum Naive {
     return result
   }
 
+  static func spanMean(_ x: Matrix, _ spans: [Range<Int>]) -> Matrix {
+    var result = Matrix(rows: spans.count, columns: x.columns)
+    for (span, rows) in spans.enumerated() {
+      for row in rows {
+        for column in 0..<x.columns { result[span, column] += x[row, column] / Double(rows.count) }
+      }
+    }
+    return result
+  }
+
   static func cosine(_ a: [Double], _ b: [Double]) -> Double {
     func norm(_ x: [Double]) -> Double {
       max(x.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-8)
