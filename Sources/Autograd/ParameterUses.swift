@@ -16,6 +16,8 @@ struct ParameterUse: BitwiseCopyable {
 
   /// dy, [N, out].
   let outputGradient: Tensor
+  /// The N rows of each micro-batch.
+  let segments: RowSegments
   let term: Term
   /// The next use in the order of the forward pass.
   var next: UnsafeMutablePointer<ParameterUse>?
@@ -27,12 +29,14 @@ struct ParameterUse: BitwiseCopyable {
 /// the micro-batches before the uses are added up, its bits would depend on which micro-batches
 /// stand in a pass. So the uses wait until the backward pass has reached all of them: then the rows
 /// of each micro-batch are summed in one chain, those of the first use, then of the second, and
-/// only the sums of micro-batches are added in their tree.
+/// only the sums of micro-batches are added in their tree. The uses may be in different row spaces,
+/// as when tokens and utterances share a weight: a micro-batch then has rows of both.
 extension Tape {
   /// Counts a use of a parameter while the forward pass is recorded.
   ///
   /// Every counted use must be reported once by ``contributeUse(of:outputGradient:_:)``.
   func countUse(of parameter: Variable) {
+    precondition(parameter.space == nil, "rows of a space cannot serve as a parameter")
     guard isRecording, let slot = parameter.slot else { return }
     if slot.pointee.pass != pass {
       // The last pass may have been recorded without a backward pass.
@@ -50,9 +54,11 @@ extension Tape {
   /// - Parameters:
   ///   - parameter: a weight, a bias or a scale.
   ///   - dy: the gradient of the output, [N, out], or nil where no loss depends on it.
+  ///   - space: the space of the N rows.
   ///   - term: what is summed over the rows of `dy`.
   func contributeUse(
-    of parameter: Variable, outputGradient dy: Tensor?, _ term: @autoclosure () -> ParameterUse.Term
+    of parameter: Variable, outputGradient dy: Tensor?, in space: RowSpace?,
+    _ term: @autoclosure () -> ParameterUse.Term
   ) {
     guard let slot = parameter.slot else { return }
     precondition(slot.pointee.waitingUses > 0, "a use of a parameter was not counted")
@@ -63,7 +69,9 @@ extension Tape {
       if isLast, let later { contribute(to: parameter, uses: later.pointee) }
       return
     }
-    let use = ParameterUse(outputGradient: dy, term: term(), next: later)
+    let use = ParameterUse(
+      outputGradient: dy, segments: segments(ofRows: dy.rows, in: space), term: term(),
+      next: later)
     if isLast {
       contribute(to: parameter, uses: use)
     } else {
@@ -75,21 +83,14 @@ extension Tape {
     parameter.slot?.pointee.laterUses = nil
     contribute(to: parameter) { gradient, accumulate in
       guard first.next != nil else {
-        let segments = segments(ofRows: first.outputGradient.rows)
-        return sum(first, segments: segments, into: gradient, accumulate: accumulate)
+        return sum(first, into: gradient, accumulate: accumulate)
       }
-      arena.temporarily {
-        let segments = joinedSegments(first)
-        let joined = join(first, segments: segments)
-        sum(joined, segments: segments, into: gradient, accumulate: accumulate)
-      }
+      arena.temporarily { sum(join(first), into: gradient, accumulate: accumulate) }
     }
   }
 
-  private func sum(
-    _ use: ParameterUse, segments: RowSegments, into gradient: Tensor, accumulate: Bool
-  ) {
-    let dy = use.outputGradient
+  private func sum(_ use: ParameterUse, into gradient: Tensor, accumulate: Bool) {
+    let (dy, segments) = (use.outputGradient, use.segments)
     switch use.term {
     case .product(let x):
       precondition(
@@ -111,32 +112,35 @@ extension Tape {
 
   /// The rows of all uses, micro-batch by micro-batch.
   private func joinedSegments(_ first: ParameterUse) -> RowSegments {
-    let count = segments(ofRows: first.outputGradient.rows).offsets.count
-    let offsets = arena.allocate(Int.self, count: count)
+    let count = first.segments.count
+    let offsets = arena.allocate(Int.self, count: count + 1)
     offsets.initialize(repeating: 0)
     first.forEach { use in
-      let segments = segments(ofRows: use.outputGradient.rows)
-      for index in 0..<count { offsets[index] += segments.offsets[index] }
+      precondition(
+        use.segments.count == count,
+        "a parameter is used on \(count) and on \(use.segments.count) micro-batches")
+      for index in 0...count { offsets[index] += use.segments.offsets[index] }
     }
     return RowSegments(offsets: UnsafeBufferPointer(offsets))
   }
 
   /// One use that has the rows of all: in each micro-batch those of the first use come first.
-  private func join(_ first: ParameterUse, segments joined: RowSegments) -> ParameterUse {
+  private func join(_ first: ParameterUse) -> ParameterUse {
+    let joined = joinedSegments(first)
     let count = joined.rowCount
     let dy = arena.tensor(rows: count, columns: first.outputGradient.columns)
     let term = makeTerm(first, count: count)
     for segment in 0..<joined.count {
       var next = joined.rows(segment).lowerBound
       first.forEach { use in
-        let rows = segments(ofRows: use.outputGradient.rows).rows(segment)
+        let rows = use.segments.rows(segment)
         let target = next..<next + rows.count
         dy.rows(target).copy(from: use.outputGradient.rows(rows))
         use.term.copy(rows, into: term, target)
         next = target.upperBound
       }
     }
-    return ParameterUse(outputGradient: dy, term: term, next: nil)
+    return ParameterUse(outputGradient: dy, segments: joined, term: term, next: nil)
   }
 
   /// A term for the rows of several uses, with memory that is not set yet.

@@ -42,7 +42,6 @@ package final class Tape {
   /// The number of this pass.
   private(set) var pass = 0
   private var entries: [Entry] = []
-  private var division: RowSegments?
 
   /// A tape whose tensors live in `arena`.
   package init(
@@ -61,39 +60,26 @@ package final class Tape {
     arena.reset()
     isRecording = recording
     pass += 1
-    division = nil
-  }
-
-  /// Divides the rows of this pass into micro-batches.
-  ///
-  /// Whatever is summed over rows, losses and the gradients of parameters, is then summed within each
-  /// micro-batch first, so that micro-batches give the same bits in one pass as in a pass each, if
-  /// the products are reproducible.
-  package func divide(into segments: RowSegments) { division = segments }
-
-  /// The micro-batches of this pass; one, where it was not divided.
-  func segments(ofRows count: Int) -> RowSegments {
-    if let division { return division }
-    let offsets = arena.allocate(Int.self, count: 2)
-    offsets.initializeElement(at: 0, to: 0)
-    offsets.initializeElement(at: 1, to: count)
-    return RowSegments(offsets: UnsafeBufferPointer(offsets))
-  }
-
-  /// Sums something over the rows of each micro-batch.
-  func sums(ofRows count: Int, _ sum: (_ rows: Range<Int>) -> Double) -> SegmentSums {
-    let segments = segments(ofRows: count)
-    let values = arena.allocate(Double.self, count: segments.count)
-    for index in 0..<segments.count {
-      values.initializeElement(at: index, to: sum(segments.rows(index)))
-    }
-    return SegmentSums(UnsafeBufferPointer(values))
   }
 
   /// An uninitialised variable, differentiated if this pass is.
-  package func makeVariable(rows: Int, columns: Int) -> Variable {
+  ///
+  /// - Parameters:
+  ///   - rows: the number of rows.
+  ///   - columns: the number of columns.
+  ///   - space: the space of the rows; nil if they belong to none.
+  package func makeVariable(rows: Int, columns: Int, in space: RowSpace?) -> Variable {
     let slot = isRecording ? arena.store(GradientSlot()) : nil
-    return Variable(arena.tensor(rows: rows, columns: columns), slot: slot)
+    return Variable(arena.tensor(rows: rows, columns: columns), slot: slot, space: space)
+  }
+
+  /// An uninitialised variable for every row of `x`, in the same space.
+  ///
+  /// - Parameters:
+  ///   - x: an input, [N, width].
+  ///   - columns: the number of columns, by default that of `x`.
+  package func makeVariable(like x: Variable, columns: Int? = nil) -> Variable {
+    makeVariable(rows: x.value.rows, columns: columns ?? x.value.columns, in: x.space)
   }
 
   /// A list of variables, made one by one.

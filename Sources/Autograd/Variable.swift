@@ -8,16 +8,39 @@ import TensorCore
 package struct Variable: BitwiseCopyable {
   /// The result of the forward pass.
   package let value: Tensor
+  /// The space of the rows; nil for a parameter, and for a constant of no particular rows.
+  package let space: RowSpace?
   let slot: UnsafeMutablePointer<GradientSlot>?
 
   /// A variable whose gradient goes to `slot`, or a constant without one.
-  package init(_ value: Tensor, slot: UnsafeMutablePointer<GradientSlot>?) {
+  ///
+  /// - Precondition: the tensor has as many rows as the space.
+  package init(
+    _ value: Tensor, slot: UnsafeMutablePointer<GradientSlot>?, space: RowSpace? = nil
+  ) {
+    if let space {
+      precondition(
+        value.rows == space.rowCount,
+        "a tensor of \(value.rows) rows is not in a space of \(space.rowCount)")
+    }
     self.value = value
+    self.space = space
     self.slot = slot
   }
 
   /// A tensor that is not differentiated.
-  package static func constant(_ value: Tensor) -> Variable { Variable(value, slot: nil) }
+  ///
+  /// - Parameters:
+  ///   - value: the tensor, [N, width].
+  ///   - space: the space of the N rows; nil if they belong to none.
+  package static func constant(_ value: Tensor, in space: RowSpace? = nil) -> Variable {
+    Variable(value, slot: nil, space: space)
+  }
+
+  /// The same variable, with the same gradient, as rows of a space.
+  package func placed(in space: RowSpace) -> Variable {
+    Variable(value, slot: slot, space: space)
+  }
 
   /// The gradient, or nil where no operation has contributed to it.
   package var gradient: Tensor? {

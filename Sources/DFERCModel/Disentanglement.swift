@@ -71,7 +71,7 @@ struct Disentanglement {
   ) {
     func sums(_ rows: VariableList, _ contrast: Contrast, scale: Double) -> SegmentSums {
       pass.tape.contrastive(
-        rows, dialogues: pass.dialogues, contrast: contrast, weight: weight * Float(scale))
+        rows, contrast: contrast, weight: weight * Float(scale))
     }
     if let modalityContrast {
       let scale = losses.scales.modalityAnchor

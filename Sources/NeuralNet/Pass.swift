@@ -9,26 +9,23 @@ package struct Pass {
   package let parameters: Parameters
   /// The running buffers of the model; only the losses of a training step write to them.
   package let buffers: RunningBuffers
-  /// Which rows belong to which dialogue.
-  package let dialogues: RowGroups
   /// The dropout of this step; nil where nothing is dropped.
   package let randomness: Dropout.Randomness?
 
-  /// One pass over the dialogues of a micro-batch.
+  /// One pass over the rows of one or several micro-batches.
   package init(
     tape: Tape, parameters: Parameters,
-    buffers: RunningBuffers = RunningBuffers(layout: RunningBufferLayout()), dialogues: RowGroups,
+    buffers: RunningBuffers = RunningBuffers(layout: RunningBufferLayout()),
     randomness: Dropout.Randomness?
   ) {
     self.tape = tape
     self.parameters = parameters
     self.buffers = buffers
-    self.dialogues = dialogues
     self.randomness = randomness
   }
 
-  /// Drops elements of `x` with the masks of a named place.
+  /// Drops elements of `x` with the masks of a named place and of the groups of `x`.
   package func dropout(_ x: Variable, _ layer: Dropout) -> Variable {
-    tape.dropout(x, layer: layer, dialogues: dialogues, randomness: randomness)
+    tape.dropout(x, layer: layer, randomness: randomness)
   }
 }

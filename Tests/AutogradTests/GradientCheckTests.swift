@@ -23,7 +23,7 @@ private struct SquareOperation: Operation {
 
 extension Tape {
   fileprivate func square(_ x: Variable, factor: Float = 1, firstWrong: Int = 0) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     for index in 0..<x.value.count {
       y.value.pointer[index] = x.value.pointer[index] * x.value.pointer[index]
     }

@@ -90,10 +90,9 @@ struct LossTests {
       make.random(rows: groups.rowCount, columns: 9, scale: 3)
     }
     GradientCheck(rows) { tape, v in
-      0.75
-        * tape.contrastive(
-          tape.list(v), dialogues: groups, contrast: contrast, weight: 0.75
-        ).total
+      let space = tape.makeRowSpace(groups: groups)
+      let rows = tape.list(v.map { $0.placed(in: space) })
+      return 0.75 * tape.contrastive(rows, contrast: contrast, weight: 0.75).total
     }.expectRight("contrastive loss")
   }
 
@@ -105,7 +104,9 @@ struct LossTests {
     let contrast = Contrast(
       positives: .sameModality, temperature: 0.5, averagesPositives: true, modalityCount: 2)
     let gradients = GradientCheck(rows) { tape, v in
-      tape.contrastive(tape.list(v), dialogues: groups, contrast: contrast, weight: 1).total
+      let space = tape.makeRowSpace(groups: groups)
+      let rows = tape.list(v.map { $0.placed(in: space) })
+      return tape.contrastive(rows, contrast: contrast, weight: 1).total
     }.gradients()
     #expect(gradients.allSatisfy { $0?.allSatisfy(\.isFinite) == true })
   }

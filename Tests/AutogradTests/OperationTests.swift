@@ -59,8 +59,8 @@ struct OperationTests {
   func lookup() {
     let ids = make.integers([3, 0, 3, 3, 1])
     GradientCheck([make.random(rows: 5, columns: 9)]) { tape, v in
-      tape.divide(into: make.segments([2, 0, 3]))
-      return tape.randomLoss(tape.lookup(ids, in: v[0]))
+      let space = tape.makeRowSpace(segments: make.segments([2, 0, 3]))
+      return tape.randomLoss(tape.lookup(ids, in: v[0], space: space))
     }.expectRight("lookup")
   }
 
@@ -102,9 +102,9 @@ struct OperationTests {
     let groups = make.groups([1, 5])
     let randomness = Dropout.Randomness(seed: 1, step: 2, probability: probability)
     GradientCheck([x]) { tape, v in
-      tape.randomLoss(
-        tape.dropout(
-          v[0], layer: Dropout(layer: "here"), dialogues: groups, randomness: randomness))
+      let rows = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      return tape.randomLoss(
+        tape.dropout(rows, layer: Dropout(layer: "here"), randomness: randomness))
     }.expectRight("dropout")
   }
 
@@ -113,7 +113,7 @@ struct OperationTests {
     let x = make.random(rows: 2, columns: 3)
     let tape = Tape(arena: make.arena)
     let y = tape.dropout(
-      .constant(x), layer: Dropout(layer: "here"), dialogues: make.groups([2]), randomness: nil)
+      .constant(x), layer: Dropout(layer: "here"), randomness: nil)
     #expect(y.value.pointer == x.pointer)
   }
 
@@ -158,9 +158,9 @@ struct DialogueOperationTests {
     let groups = make.groups(lengths)
     let tensors = (0..<3).map { _ in make.random(rows: groups.rowCount, columns: 8) }
     GradientCheck(tensors) { tape, v in
-      tape.randomLoss(
-        tape.attention(
-          query: v[0], key: v[1], value: v[2], groups: groups, headCount: headCount))
+      let query = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      return tape.randomLoss(
+        tape.attention(query: query, key: v[1], value: v[2], headCount: headCount))
     }.expectRight("attention over \(lengths)")
   }
 
@@ -171,7 +171,8 @@ struct DialogueOperationTests {
     let check = GradientCheck(
       tensors, isDifferentiated: (0..<3).map { $0 != constant }
     ) { tape, v in
-      tape.randomLoss(tape.attention(query: v[0], key: v[1], value: v[2], groups: groups))
+      let query = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      return tape.randomLoss(tape.attention(query: query, key: v[1], value: v[2]))
     }
     check.expectRight("attention, input \(constant) constant")
     #expect(check.gradients()[constant] == nil)
@@ -182,7 +183,8 @@ struct DialogueOperationTests {
     let groups = make.groups([3, 2])
     let x = make.random(rows: 5, columns: 4)
     GradientCheck([x]) { tape, v in
-      tape.randomLoss(tape.attention(query: v[0], key: v[0], value: v[0], groups: groups))
+      let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      return tape.randomLoss(tape.attention(query: x, key: x, value: x))
     }.expectRight("attention of a tensor with itself")
   }
 
@@ -218,8 +220,9 @@ struct DialogueOperationTests {
         LSTMWeights(
           input: v[$0], recurrent: v[$0 + 1], inputBias: v[$0 + 2], recurrentBias: v[$0 + 3])
       }
+      let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
       return tape.randomLoss(
-        tape.bidirectionalLSTM(v[0], groups: groups, forward: weights[0], reverse: weights[1]))
+        tape.bidirectionalLSTM(x, forward: weights[0], reverse: weights[1]))
     }.expectRight("LSTM over \(lengths)")
   }
 
@@ -242,7 +245,8 @@ struct DialogueOperationTests {
           input: v[$0], recurrent: v[$0 + 1], inputBias: v[$0 + 2], recurrentBias: v[$0 + 3])
       }
       let y = tape.bidirectionalLSTM(
-        v[0], groups: groups, forward: directions[0], reverse: directions[1])
+        v[0].placed(in: tape.makeRowSpace(groups: groups)), forward: directions[0],
+        reverse: directions[1])
       _ = tape.randomLoss(y)
       tape.backward()
       return y.value.values + v.flatMap { $0.gradient?.values ?? [] }

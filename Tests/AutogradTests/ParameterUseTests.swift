@@ -10,16 +10,16 @@ struct ParameterUseTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let shapes: [[Int]]
-    let loss: @Sendable (Tape, _ x: Variable, _ parameters: [Variable], RowGroups) -> Variable
+    let loss: @Sendable (Tape, _ x: Variable, _ parameters: [Variable]) -> Variable
   }
 
   static let cases = [
-    Case(testDescription: "weight and bias", shapes: [[4, 4], [1, 4]]) { tape, x, p, _ in
+    Case(testDescription: "weight and bias", shapes: [[4, 4], [1, 4]]) { tape, x, p in
       tape.linear(
         tape.tanh(tape.linear(x, weight: p[0], bias: p[1])), weight: p[0], bias: p[1])
     },
     Case(testDescription: "weight of three, one without a gradient", shapes: [[4, 4]]) {
-      tape, x, p, _ in
+      tape, x, p in
       let zero = tape.arena.zeros(rows: 1, columns: 4)
       func map(_ x: Variable) -> Variable { tape.linear(x, weight: p[0], bias: .constant(zero)) }
       let first = map(x)
@@ -28,16 +28,16 @@ struct ParameterUseTests {
       _ = map(last)
       return tape.weightedSum(tape.list([first, last]), weights: nil)
     },
-    Case(testDescription: "scale and shift", shapes: [[1, 4], [1, 4]]) { tape, x, p, _ in
+    Case(testDescription: "scale and shift", shapes: [[1, 4], [1, 4]]) { tape, x, p in
       let once = tape.layerNorm(x, gamma: p[0], beta: p[1], epsilon: 0.1)
       return tape.layerNorm(tape.tanh(once), gamma: p[0], beta: p[1], epsilon: 0.1)
     },
     Case(testDescription: "one row as scale, shift and bias", shapes: [[1, 4], [4, 4]]) {
-      tape, x, p, _ in
+      tape, x, p in
       let once = tape.layerNorm(x, gamma: p[0], beta: p[0], epsilon: 0.1)
       return tape.linear(tape.tanh(once), weight: p[1], bias: p[0])
     },
-    Case(testDescription: "table", shapes: [[5, 4]]) { tape, x, p, _ in
+    Case(testDescription: "table", shapes: [[5, 4]]) { tape, x, p in
       func ids(_ factor: Float) -> UnsafeBufferPointer<Int> {
         let ids = tape.arena.allocate(Int.self, count: x.value.rows)
         for row in ids.indices {
@@ -45,14 +45,16 @@ struct ParameterUseTests {
         }
         return UnsafeBufferPointer(ids)
       }
-      let product = tape.multiply(tape.lookup(ids(10), in: p[0]), tape.lookup(ids(70), in: p[0]))
+      let product = tape.multiply(
+        tape.lookup(ids(10), in: p[0], space: x.space),
+        tape.lookup(ids(70), in: p[0], space: x.space))
       return tape.multiply(product, x)
     },
-    Case(testDescription: "LSTM", shapes: [[8, 4], [8, 2], [1, 8], [1, 8]]) { tape, x, p, groups in
+    Case(testDescription: "LSTM", shapes: [[8, 4], [8, 2], [1, 8], [1, 8]]) { tape, x, p in
       let weights = LSTMWeights(
         input: p[0], recurrent: p[1], inputBias: p[2], recurrentBias: p[3])
-      let once = tape.bidirectionalLSTM(x, groups: groups, forward: weights, reverse: weights)
-      return tape.bidirectionalLSTM(once, groups: groups, forward: weights, reverse: weights)
+      let once = tape.bidirectionalLSTM(x, forward: weights, reverse: weights)
+      return tape.bidirectionalLSTM(once, forward: weights, reverse: weights)
     },
   ]
 
@@ -86,12 +88,12 @@ struct ParameterUseTests {
     let arena = StepArena()
     let tape = Tape(arena: arena)
     tape.reset(recording: true)
-    tape.divide(into: make.segments([2, 0, 3]))
+    let space = tape.makeRowSpace(segments: make.segments([2, 0, 3]))
     let weight = Variable(make.random(rows: 3, columns: 4), slot: arena.store(GradientSlot()))
     let bias = Variable.constant(make.random(rows: 1, columns: 3))
     for (x, direction) in zip(xs, directions) {
       _ = tape.projection(
-        tape.linear(.constant(x), weight: weight, bias: bias), onto: direction)
+        tape.linear(.constant(x, in: space), weight: weight, bias: bias), onto: direction)
     }
     tape.backward()
     func regrouped(_ parts: [Tensor]) -> Tensor {
@@ -113,8 +115,9 @@ struct ParameterUseTests {
     GradientCheck(
       [x] + parameters, isDifferentiated: [false] + parameters.map { _ in true }
     ) { tape, v in
-      tape.divide(into: make.segments([2, 0, 3, 4]))
-      return tape.randomLoss(tested.loss(tape, v[0], Array(v[1...]), make.groups([2, 3, 4])))
+      let space = tape.makeRowSpace(
+        segments: make.segments([2, 0, 3, 4]), groups: make.groups([2, 3, 4]))
+      return tape.randomLoss(tested.loss(tape, v[0].placed(in: space), Array(v[1...])))
     }.expectRight(tested.testDescription)
   }
 
@@ -164,9 +167,10 @@ struct ParameterUseTests {
     let arena = StepArena()
     let tape = Tape(arena: arena)
     tape.reset(recording: true)
-    tape.divide(into: make.segments(segments))
+    let space = tape.makeRowSpace(
+      segments: make.segments(segments), groups: make.groups(groups))
     let variables = parameters.map { Variable($0, slot: arena.store(GradientSlot())) }
-    let y = tested.loss(tape, .constant(x), variables, make.groups(groups))
+    let y = tested.loss(tape, .constant(x, in: space), variables)
     _ = tape.projection(y, onto: direction)
     tape.backward()
     return zip(parameters, variables).flatMap { parameter, variable in

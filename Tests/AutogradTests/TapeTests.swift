@@ -8,6 +8,11 @@ import Testing
 struct TapeTests {
   let make = TensorFactory(seed: 35)
 
+  /// Spans of four rows: a gap, two that overlap and one without rows.
+  private var spans: RowSpans {
+    RowSpans(starts: make.integers([0, 1, 3, 3]), ends: make.integers([2, 3, 3, 4]))
+  }
+
   @Test("a variable that is used several times collects all contributions")
   func accumulation() {
     let x = make.random(rows: 4, columns: 4)
@@ -38,7 +43,7 @@ struct TapeTests {
       ("ReLU", { $0.relu($0.multiply($1[0], $1[0])) }),
       ("softmax", { $0.softmax($1[0]) }),
       ("product", { $0.multiply($1[0], $1[0]) }),
-      ("lookup", { $0.lookup(self.make.integers([2, 0, 2]), in: $1[0]) }),
+      ("lookup", { $0.lookup(self.make.integers([2, 0, 2]), in: $1[0], space: nil) }),
       ("layer norm", { $0.layerNorm($1[0], gamma: $1[1], beta: $1[1], epsilon: 0.1) }),
       ("scale rows", { $0.scaleRows($1[0], by: column) }),
       (
@@ -46,17 +51,19 @@ struct TapeTests {
         { $0.weightedSum($0.list([$1[0], $1[0]]), weights: $0.list([$1[3], $1[3]])) }
       ),
       ("mean", { $0.mean($0.list([$1[0], $1[0]])) }),
+      ("span mean", { $0.spanMean($1[0], over: self.spans, in: nil) }),
       ("concatenation", { $0.concatenateColumns($0.list([$1[0], $1[0]])) }),
       (
         "dropout",
         {
           $0.dropout(
-            $1[0], layer: Dropout(layer: "a"), dialogues: groups, randomness: randomness)
+            $1[0].placed(in: $0.makeRowSpace(groups: groups)), layer: Dropout(layer: "a"),
+            randomness: randomness)
         }
       ),
       (
         "attention",
-        { $0.attention(query: $1[0], key: $0.tanh($1[0]), value: $0.gelu($1[0]), groups: groups) }
+        { $0.attention(query: $1[0], key: $0.tanh($1[0]), value: $0.gelu($1[0])) }
       ),
       (
         "attention weights",
@@ -80,13 +87,14 @@ struct TapeTests {
       positives: .sameUtterance, temperature: 0.5, averagesPositives: true, modalityCount: 2)
     let prototypes = make.random(rows: 6, columns: 6)
     GradientCheck([x]) { tape, v in
-      let list = tape.list([v[0], tape.tanh(v[0])])
+      let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      let list = tape.list([x, tape.tanh(x)])
       return tape.crossEntropy(v[0], labels: labels, weight: 1).sums.total
         + tape.squaredError(v[0], target: target, weight: 1).total
         + tape.prototypeMargin(
           v[0], labels: labels, prototypes: prototypes, margin: 0.01, weight: 1
         ).total
-        + tape.contrastive(list, dialogues: groups, contrast: contrast, weight: 1).total
+        + tape.contrastive(list, contrast: contrast, weight: 1).total
         + tape.projection(v[0], onto: target)
     }.expectRight("sum of losses")
   }
@@ -102,8 +110,9 @@ struct TapeTests {
     GradientCheck(tensors) { tape, v in
       let weights = LSTMWeights(
         input: v[1], recurrent: v[2], inputBias: v[3], recurrentBias: v[4])
-      let once = tape.bidirectionalLSTM(v[0], groups: groups, forward: weights, reverse: weights)
-      let twice = tape.bidirectionalLSTM(once, groups: groups, forward: weights, reverse: weights)
+      let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
+      let once = tape.bidirectionalLSTM(x, forward: weights, reverse: weights)
+      let twice = tape.bidirectionalLSTM(once, forward: weights, reverse: weights)
       return tape.randomLoss(tape.concatenateColumns(tape.list([once, twice, v[0]])))
     }.expectRight("LSTM")
   }
@@ -181,9 +190,10 @@ struct TapeTests {
       tape.reset(recording: true)
       let variable = Variable(x, slot: arena.store(GradientSlot()))
       let randomness = Dropout.Randomness(seed: 1, step: 1, probability: 0.2)
+      let rows = variable.placed(in: tape.makeRowSpace(groups: make.groups([30, 10, 20])))
       let y = tape.dropout(
-        tape.tanh(tape.gelu(tape.sigmoid(variable))), layer: Dropout(layer: "a"),
-        dialogues: make.groups([30, 10, 20]), randomness: randomness)
+        tape.tanh(tape.gelu(tape.sigmoid(rows))), layer: Dropout(layer: "a"),
+        randomness: randomness)
       _ = tape.randomLoss(y)
       tape.backward()
       return variable.gradient?.values ?? []

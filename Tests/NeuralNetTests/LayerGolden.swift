@@ -35,7 +35,7 @@ final class LayerGolden {
     make.integers(try file.integers(name).map(Int.init))
   }
 
-  /// The dialogues of the file, or all rows as one.
+  /// The groups of the file, or all rows as one.
   func groups(rows: Int) throws -> RowGroups {
     let offsets = file.entry("offsets") == nil ? make.integers([0, rows]) : try integers("offsets")
     return RowGroups(
@@ -63,12 +63,10 @@ final class LayerGolden {
     let tape = Tape(arena: arena)
     tape.reset(recording: true)
     parameters.beginGradients(in: gradients.pointer)
-    let x = Variable(try tensor("input"), slot: arena.store(GradientSlot()))
-    let y = layer(
-      x,
-      Pass(
-        tape: tape, parameters: parameters, dialogues: try groups(rows: x.value.rows),
-        randomness: nil))
+    let input = try tensor("input")
+    let space = tape.makeRowSpace(groups: try groups(rows: input.rows))
+    let x = Variable(input, slot: arena.store(GradientSlot()), space: space)
+    let y = layer(x, Pass(tape: tape, parameters: parameters, randomness: nil))
     _ = tape.projection(y, onto: try tensor("upstream"))
     tape.backward()
     parameters.finishGradients()

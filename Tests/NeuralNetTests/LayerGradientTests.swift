@@ -10,7 +10,7 @@ private final class LayerGradient {
   private let layer: (Variable, Pass) -> Variable
   private let parameters: Parameters
   private let gradients: FloatBuffer
-  private let dialogues: RowGroups
+  private let groups: RowGroups
   private let input: Tensor
   private let arena = StepArena()
 
@@ -18,7 +18,7 @@ private final class LayerGradient {
   ///
   /// - Parameters:
   ///   - make: makes and keeps all tensors.
-  ///   - lengths: of the dialogues.
+  ///   - lengths: of the groups.
   ///   - inputs: the width of the input.
   ///   - declare: declares the layer and returns what applies it.
   init(
@@ -29,8 +29,8 @@ private final class LayerGradient {
     layer = declare(&layout)
     parameters = Parameters(layout: layout)
     gradients = FloatBuffer(count: layout.count)
-    dialogues = make.groups(lengths)
-    input = make.random(rows: dialogues.rowCount, columns: inputs)
+    groups = make.groups(lengths)
+    input = make.random(rows: groups.rowCount, columns: inputs)
     self.make = make
     for parameter in layout.parameters {
       _ = parameters.tensor(of: parameter).elements.update(
@@ -68,8 +68,10 @@ private final class LayerGradient {
     tape.reset(recording: differentiates)
     gradients.elements.update(repeating: .nan)
     parameters.beginGradients(in: gradients.pointer)
-    let x = Variable(tensors[0], slot: differentiates ? arena.store(GradientSlot()) : nil)
-    let pass = Pass(tape: tape, parameters: parameters, dialogues: dialogues, randomness: nil)
+    let x = Variable(
+      tensors[0], slot: differentiates ? arena.store(GradientSlot()) : nil,
+      space: tape.makeRowSpace(groups: groups))
+    let pass = Pass(tape: tape, parameters: parameters, randomness: nil)
     let loss = tape.randomLoss(layer(x, pass))
     guard differentiates else { return (loss, []) }
     tape.backward()
@@ -110,7 +112,7 @@ struct LayerGradientTests {
       let layer = Linear("layer", inputs: 6, outputs: 6, in: &layout)
       return { x, pass in
         let keys = layer.keys(x, pass)
-        return pass.tape.attention(query: x, key: keys, value: x, groups: pass.dialogues)
+        return pass.tape.attention(query: x, key: keys, value: x)
       }
     }
     gradient.expectRight("keys")

@@ -156,8 +156,7 @@ struct ParameterTests {
     let tape = Tape(arena: StepArena())
     tape.reset(recording: true)
     parameters.beginGradients(in: gradients.pointer)
-    let pass = Pass(
-      tape: tape, parameters: parameters, dialogues: make.groups([1]), randomness: nil)
+    let pass = Pass(tape: tape, parameters: parameters, randomness: nil)
     let y = frozen.1(frozen.0(first(.constant(make.row([2, -3])), pass), pass), pass)
     _ = tape.projection(y, onto: make.row([1, 10, 100]))
     tape.backward()
@@ -195,8 +194,7 @@ struct ParameterTests {
       gradients.elements.update(repeating: 7)
       tape.reset(recording: true)
       parameters.beginGradients(in: gradients.pointer)
-      let pass = Pass(
-        tape: tape, parameters: parameters, dialogues: make.groups([1]), randomness: nil)
+      let pass = Pass(tape: tape, parameters: parameters, randomness: nil)
       let y = used(.constant(make.row([2, -3])), pass)
       _ = tape.projection(y, onto: make.row([1, 10, 100]))
       tape.backward()
@@ -224,9 +222,10 @@ struct LayerTests {
     let groups = make.groups([4, 3], identifiers: [9, 5])
     let randomness = Dropout.Randomness(seed: 1, step: 2, probability: 0.5)
     let layer = Dropout(layer: "here")
-    let x = Variable.constant(make.random(rows: 7, columns: 9))
+    let space = tape.makeRowSpace(groups: groups)
+    let x = Variable.constant(make.random(rows: 7, columns: 9), in: space)
     func pass(_ randomness: Dropout.Randomness?) -> Pass {
-      Pass(tape: tape, parameters: parameters, dialogues: groups, randomness: randomness)
+      Pass(tape: tape, parameters: parameters, randomness: randomness)
     }
     let mask = make.arena.zeros(rows: 7, columns: 9)
     layer.fill(mask, dialogues: groups, randomness: randomness, workers: .single)
@@ -249,10 +248,9 @@ struct LayerTests {
       }
       let tape = Tape(arena: make.arena)
       parameters.beginGradients(in: gradients.pointer)
+      let space = tape.makeRowSpace(groups: make.groups([2, 4]))
       let y = attention(
-        .constant(x),
-        Pass(
-          tape: tape, parameters: parameters, dialogues: make.groups([2, 4]), randomness: nil))
+        .constant(x, in: space), Pass(tape: tape, parameters: parameters, randomness: nil))
       _ = tape.projection(y, onto: make.random(rows: 6, columns: 4))
       tape.backward()
       parameters.finishGradients()

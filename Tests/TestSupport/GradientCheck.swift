@@ -146,6 +146,24 @@ package struct GradientCheck {
 }
 
 extension Tape {
+  /// A row space whose groups form one micro-batch.
+  package func makeRowSpace(groups: RowGroups) -> RowSpace {
+    let offsets = arena.allocate(Int.self, count: 2)
+    _ = offsets.initialize(from: [0, groups.rowCount])
+    return makeRowSpace(
+      segments: RowSegments(offsets: UnsafeBufferPointer(offsets)), groups: groups)
+  }
+
+  /// A row space whose micro-batches have one group each, with identifiers from 0.
+  package func makeRowSpace(segments: RowSegments) -> RowSpace {
+    let identifiers = arena.allocate(Int.self, count: segments.count)
+    _ = identifiers.initialize(from: 0..<segments.count)
+    return makeRowSpace(
+      segments: segments,
+      groups: RowGroups(
+        offsets: segments.offsets, identifiers: UnsafeBufferPointer(identifiers)))
+  }
+
   /// A list of variables that exist already.
   package func list(_ variables: [Variable]) -> VariableList {
     list(count: variables.count) { variables[$0] }

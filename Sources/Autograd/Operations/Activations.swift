@@ -3,7 +3,7 @@ import TensorCore
 extension Tape {
   /// `y = tanh(x)`, element by element.
   package func tanh(_ x: Variable) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     Activation.tanhForward(x.value, into: y.value, workers: workers)
     record(TanhOperation(x: x, y: y))
     return y
@@ -11,7 +11,7 @@ extension Tape {
 
   /// `y = 1 / (1 + exp(-x))`, element by element.
   package func sigmoid(_ x: Variable) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     Activation.sigmoidForward(x.value, into: y.value, workers: workers)
     record(SigmoidOperation(x: x, y: y))
     return y
@@ -19,7 +19,7 @@ extension Tape {
 
   /// `y = max(x, 0)`, element by element.
   package func relu(_ x: Variable) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     Activation.reluForward(x.value, into: y.value, workers: workers)
     record(ReLUOperation(x: x, y: y))
     return y
@@ -30,7 +30,7 @@ extension Tape {
   /// - Parameter x: [N, K].
   /// - Returns: [N, K].
   package func softmax(_ x: Variable) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     Classification.softmaxForward(x.value, into: y.value)
     record(SoftmaxOperation(x: x, y: y))
     return y
@@ -38,7 +38,8 @@ extension Tape {
 
   /// `y = a b`, element by element.
   package func multiply(_ a: Variable, _ b: Variable) -> Variable {
-    let y = makeVariable(rows: a.value.rows, columns: a.value.columns)
+    let y = makeVariable(
+      rows: a.value.rows, columns: a.value.columns, in: commonSpace(a.space, b.space))
     Elementwise.multiply(a.value, b.value, into: y.value, accumulate: false, workers: workers)
     record(ProductOperation(a: a, b: b, y: y))
     return y
@@ -46,7 +47,7 @@ extension Tape {
 
   /// The exact Gaussian error linear unit, `y = x (1 + erf(x / sqrt 2)) / 2`.
   package func gelu(_ x: Variable) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     let derivative = arena.tensor(rows: x.value.rows, columns: x.value.columns)
     Activation.geluForward(x.value, into: y.value, derivative: derivative, workers: workers)
     record(GELUOperation(x: x, y: y, derivative: derivative))

@@ -1,22 +1,24 @@
 import TensorCore
 
 extension Tape {
-  /// Scaled dot-product attention of every row over the rows of its group.
+  /// Scaled dot-product attention of every row over the rows of its group; rows of no space form
+  /// one group.
   ///
   /// - Parameters:
   ///   - query: [N, width].
   ///   - key: [N, width].
   ///   - value: [N, width].
-  ///   - groups: rows that see one another.
   ///   - headCount: the number of heads, which divides the width.
   /// - Returns: [N, width].
   package func attention(
-    query: Variable, key: Variable, value: Variable, groups: RowGroups, headCount: Int = 1
+    query: Variable, key: Variable, value: Variable, headCount: Int = 1
   ) -> Variable {
     precondition(
       query.value.columns % headCount == 0,
       "\(headCount) heads do not divide the width \(query.value.columns)")
-    let y = makeVariable(rows: query.value.rows, columns: query.value.columns)
+    let space = commonSpace(commonSpace(query.space, key.space), value.space)
+    let groups = groups(ofRows: query.value.rows, in: space)
+    let y = makeVariable(rows: query.value.rows, columns: query.value.columns, in: space)
     let weights = arena.allocate(
       Float.self, count: Attention.weightCount(groups, headCount: headCount))
     guard let weights = weights.baseAddress else { return y }
@@ -40,6 +42,7 @@ extension Tape {
   ///   - keys: k_m, [N, width] each.
   /// - Returns: w_m, [N, 1] each.
   package func attentionWeights(query: Variable, keys: VariableList) -> VariableList {
+    let space = commonSpace(query.space, commonSpace(keys))
     let scale = 1 / Float(query.value.columns).squareRoot()
     let logits = arena.tensor(rows: query.value.rows, columns: keys.count)
     let products = arena.tensor(rows: query.value.rows, columns: 1)
@@ -49,7 +52,7 @@ extension Tape {
     }
     Classification.softmaxForward(logits, into: logits)
     let weights = list(count: keys.count) { index in
-      let weight = makeVariable(rows: query.value.rows, columns: 1)
+      let weight = makeVariable(rows: query.value.rows, columns: 1, in: space)
       Elementwise.extractColumns(logits, first: index, into: weight.value, accumulate: false)
       return weight
     }

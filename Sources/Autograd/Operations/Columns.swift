@@ -7,7 +7,7 @@ extension Tape {
   /// - Returns: [N, sum of w_i].
   package func concatenateColumns(_ parts: VariableList) -> Variable {
     let width = parts.reduce(0) { $0 + $1.value.columns }
-    let whole = makeVariable(rows: parts[0].value.rows, columns: width)
+    let whole = makeVariable(rows: parts[0].value.rows, columns: width, in: commonSpace(parts))
     var first = 0
     for part in parts {
       Elementwise.insertColumns(part.value, into: whole.value, first: first)
@@ -23,7 +23,7 @@ extension Tape {
   ///   - x: [N, width].
   ///   - factors: one constant a row, [N, 1].
   package func scaleRows(_ x: Variable, by factors: Tensor) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     Elementwise.scaleRows(x.value, by: factors, into: y.value, accumulate: false)
     record(ScaleRowsOperation(x: x, y: y, factors: factors))
     return y
@@ -35,7 +35,9 @@ extension Tape {
   ///   - values: [N, width] each.
   ///   - weights: one number a row for each value, [N, 1]; nil for weights of 1.
   package func weightedSum(_ values: VariableList, weights: VariableList?) -> Variable {
-    let y = makeVariable(rows: values[0].value.rows, columns: values[0].value.columns)
+    let space = commonSpace(commonSpace(values), weights.flatMap { commonSpace($0) })
+    let y = makeVariable(
+      rows: values[0].value.rows, columns: values[0].value.columns, in: space)
     for (index, x) in values.enumerated() {
       if let weights {
         Elementwise.scaleRows(
@@ -50,7 +52,8 @@ extension Tape {
 
   /// The mean of tensors of equal shape.
   package func mean(_ values: VariableList) -> Variable {
-    let y = makeVariable(rows: values[0].value.rows, columns: values[0].value.columns)
+    let y = makeVariable(
+      rows: values[0].value.rows, columns: values[0].value.columns, in: commonSpace(values))
     let scale = 1 / Float(values.count)
     for (index, x) in values.enumerated() {
       Elementwise.add(x.value, into: y.value, accumulate: index > 0, scale: scale)

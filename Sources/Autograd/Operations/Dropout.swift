@@ -3,18 +3,22 @@ import TensorCore
 extension Tape {
   /// Inverted dropout: elements become 0 or are multiplied by `1 / (1 - probability)`.
   ///
+  /// The masks are functions of the identifiers of the groups of `x`.
+  ///
   /// - Parameters:
-  ///   - x: rows of all dialogues, [N, width].
+  ///   - x: rows of a space, [N, width].
   ///   - layer: the place in the model, which has masks of its own.
-  ///   - dialogues: which rows belong to which dialogue.
   ///   - randomness: of this step; nil where nothing is dropped, as in evaluation.
   package func dropout(
-    _ x: Variable, layer: Dropout, dialogues: RowGroups, randomness: Dropout.Randomness?
+    _ x: Variable, layer: Dropout, randomness: Dropout.Randomness?
   ) -> Variable {
     guard let randomness else { return x }
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    guard let space = x.space else {
+      preconditionFailure("dropout needs rows of a space, whose groups have identifiers")
+    }
+    let y = makeVariable(like: x)
     let mask = arena.tensor(rows: x.value.rows, columns: x.value.columns)
-    layer.fill(mask, dialogues: dialogues, randomness: randomness, workers: workers)
+    layer.fill(mask, dialogues: space.groups, randomness: randomness, workers: workers)
     Elementwise.multiply(x.value, mask, into: y.value, accumulate: false, workers: workers)
     record(DropoutOperation(x: x, y: y, mask: mask))
     return y

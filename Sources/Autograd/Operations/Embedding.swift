@@ -6,9 +6,12 @@ extension Tape {
   /// - Parameters:
   ///   - ids: N numbers, 0 ..< V, which outlive the pass.
   ///   - table: [V, width].
+  ///   - space: the space of the N rows; nil if they belong to none.
   /// - Returns: y, [N, width].
-  package func lookup(_ ids: UnsafeBufferPointer<Int>, in table: Variable) -> Variable {
-    let y = makeVariable(rows: ids.count, columns: table.value.columns)
+  package func lookup(
+    _ ids: UnsafeBufferPointer<Int>, in table: Variable, space: RowSpace?
+  ) -> Variable {
+    let y = makeVariable(rows: ids.count, columns: table.value.columns, in: space)
     Embedding.forward(table.value, ids: ids, into: y.value)
     countUse(of: table)
     record(LookupOperation(ids: ids, table: table, y: y))
@@ -22,6 +25,7 @@ private struct LookupOperation: Operation {
   let y: Variable
 
   func backward(on tape: Tape) {
-    tape.contributeUse(of: table, outputGradient: y.gradient, .lookup(ids: ids))
+    tape.contributeUse(
+      of: table, outputGradient: y.gradient, in: y.space, .lookup(ids: ids))
   }
 }

@@ -34,20 +34,19 @@ package struct LSTMWeights: BitwiseCopyable {
 }
 
 extension Tape {
-  /// A bidirectional LSTM over each group of rows, (21).
+  /// A bidirectional LSTM over each group of rows; rows of no space form one group.
   ///
   /// - Parameters:
   ///   - x: packed rows, [N, D].
-  ///   - groups: the rows of each sequence.
   ///   - forward: the weights of the reading direction.
   ///   - reverse: the weights of the opposite direction.
   /// - Returns: the hidden states of both directions side by side, [N, 2H].
   package func bidirectionalLSTM(
-    _ x: Variable, groups: RowGroups, forward: LSTMWeights, reverse: LSTMWeights
+    _ x: Variable, forward: LSTMWeights, reverse: LSTMWeights
   ) -> Variable {
     let hidden = forward.recurrent.value.columns
-    let y = makeVariable(rows: x.value.rows, columns: 2 * hidden)
-    let order = TimeMajor(groups, arena: arena)
+    let y = makeVariable(like: x, columns: 2 * hidden)
+    let order = TimeMajor(groups(ofRows: x.value.rows, in: x.space), arena: arena)
     func direction(reverse: Bool) -> LSTMDirection {
       LSTMDirection(reverse: reverse, order: order, hiddenWidth: hidden, arena: arena)
     }
@@ -114,11 +113,11 @@ private struct LSTMOperation: Operation {
   private func contribute(
     _ direction: LSTMDirection, _ weights: LSTMWeights, gates: Tensor?, on tape: Tape
   ) {
-    tape.contributeBias(weights.recurrentBias, outputGradient: gates)
-    tape.contributeBias(weights.inputBias, outputGradient: gates)
+    tape.contributeBias(weights.recurrentBias, outputGradient: gates, in: x.space)
+    tape.contributeBias(weights.inputBias, outputGradient: gates, in: x.space)
     tape.contributeUse(
-      of: weights.recurrent, outputGradient: gates,
+      of: weights.recurrent, outputGradient: gates, in: x.space,
       .product(x: direction.precedingHidden(arena: tape.arena)))
-    tape.contributeWeight(weights.input, outputGradient: gates, input: x.value)
+    tape.contributeWeight(weights.input, outputGradient: gates, input: x)
   }
 }

@@ -11,7 +11,7 @@ extension Tape {
   package func layerNorm(
     _ x: Variable, gamma: Variable, beta: Variable, epsilon: Float
   ) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: x.value.columns)
+    let y = makeVariable(like: x)
     let normalized = arena.tensor(rows: x.value.rows, columns: x.value.columns)
     let reciprocals = arena.tensor(rows: x.value.rows, columns: 1)
     Normalization.forward(
@@ -35,9 +35,9 @@ private struct LayerNormOperation: Operation {
   let reciprocals: Tensor
 
   func backward(on tape: Tape) {
-    tape.contributeBias(beta, outputGradient: y.gradient)
+    tape.contributeBias(beta, outputGradient: y.gradient, in: y.space)
     tape.contributeUse(
-      of: gamma, outputGradient: y.gradient, .scaledRow(normalized: normalized))
+      of: gamma, outputGradient: y.gradient, in: y.space, .scaledRow(normalized: normalized))
     guard let dy = y.gradient else { return }
     tape.contribute(to: x) { dx, accumulate in
       Normalization.backward(

@@ -9,7 +9,7 @@ extension Tape {
   ///   - bias: b, [1, out], or nil.
   /// - Returns: y, [N, out].
   package func linear(_ x: Variable, weight: Variable, bias: Variable?) -> Variable {
-    let y = makeVariable(rows: x.value.rows, columns: weight.value.rows)
+    let y = makeVariable(like: x, columns: weight.value.rows)
     if let bias {
       Elementwise.broadcastRow(bias.value, into: y.value)
     } else {
@@ -24,13 +24,13 @@ extension Tape {
   }
 
   /// Contributes the gradient of W in `y = x W^T`.
-  func contributeWeight(_ weight: Variable, outputGradient dy: Tensor?, input x: Tensor) {
-    contributeUse(of: weight, outputGradient: dy, .product(x: x))
+  func contributeWeight(_ weight: Variable, outputGradient dy: Tensor?, input x: Variable) {
+    contributeUse(of: weight, outputGradient: dy, in: x.space, .product(x: x.value))
   }
 
   /// Contributes the gradient of a row that was added to every row of y.
-  func contributeBias(_ bias: Variable, outputGradient dy: Tensor?) {
-    contributeUse(of: bias, outputGradient: dy, .row)
+  func contributeBias(_ bias: Variable, outputGradient dy: Tensor?, in space: RowSpace?) {
+    contributeUse(of: bias, outputGradient: dy, in: space, .row)
   }
 
   /// Contributes the gradient of x in `y = x W^T`.
@@ -49,8 +49,8 @@ private struct LinearOperation: Operation {
   let y: Variable
 
   func backward(on tape: Tape) {
-    if let bias { tape.contributeBias(bias, outputGradient: y.gradient) }
-    tape.contributeWeight(weight, outputGradient: y.gradient, input: x.value)
+    if let bias { tape.contributeBias(bias, outputGradient: y.gradient, in: y.space) }
+    tape.contributeWeight(weight, outputGradient: y.gradient, input: x)
     guard let dy = y.gradient else { return }
     tape.contributeInput(x, outputGradient: dy, weight: weight.value)
   }

@@ -15,7 +15,7 @@ extension Tape {
     _ logits: Variable, labels: UnsafeBufferPointer<Int>, weight: Float
   ) -> (sums: SegmentSums, probabilities: Tensor) {
     let probabilities = arena.tensor(rows: logits.value.rows, columns: logits.value.columns)
-    let sums = sums(ofRows: logits.value.rows) { rows in
+    let sums = sums(ofRows: logits.value.rows, in: logits.space) { rows in
       Classification.crossEntropyForward(
         logits.value.rows(rows), labels: UnsafeBufferPointer(rebasing: labels[rows]),
         probabilities: probabilities.rows(rows))
@@ -29,7 +29,7 @@ extension Tape {
   /// The sum of squared differences from a constant target, (14).
   package func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
     record(SquaredErrorOperation(x: x, target: target, weight: weight))
-    return sums(ofRows: x.value.rows) { rows in
+    return sums(ofRows: x.value.rows, in: x.space) { rows in
       Classification.squaredErrorForward(x.value.rows(rows), target: target.rows(rows))
     }
   }
@@ -40,7 +40,7 @@ extension Tape {
     weight: Float
   ) -> SegmentSums {
     let isActive = arena.tensor(rows: x.value.rows, columns: 1)
-    let sums = sums(ofRows: x.value.rows) { rows in
+    let sums = sums(ofRows: x.value.rows, in: x.space) { rows in
       Prototypes.marginForward(
         x.value.rows(rows), labels: UnsafeBufferPointer(rebasing: labels[rows]),
         prototypes: prototypes, margin: margin, isActive: isActive.rows(rows))
@@ -51,20 +51,21 @@ extension Tape {
     return sums
   }
 
-  /// The sum over anchors of the contrastive loss, (3) and (5).
+  /// The sum over anchors of the contrastive loss, (3) and (5), within each group.
   ///
   /// - Parameters:
   ///   - rows: one variable for each modality, [N, width].
-  ///   - dialogues: rows of different dialogues never meet.
   ///   - contrast: positives, temperature and reduction.
   ///   - weight: the derivative of the loss by the sum.
   package func contrastive(
-    _ rows: VariableList, dialogues: RowGroups, contrast: Contrast, weight: Float
+    _ rows: VariableList, contrast: Contrast, weight: Float
   ) -> SegmentSums {
+    let space = commonSpace(rows)
+    let dialogues = groups(ofRows: rows[0].value.rows, in: space)
     let blocks = arena.allocate(Contrast.Block.self, count: dialogues.count)
     let width = rows[0].value.columns
     var next = 0
-    let sums = sums(ofRows: dialogues.rowCount) { segment in
+    let sums = sums(ofRows: dialogues.rowCount, in: space) { segment in
       var sum = 0.0
       while next < dialogues.count, dialogues.rows(of: next).upperBound <= segment.upperBound {
         let range = dialogues.rows(of: next)
@@ -77,7 +78,6 @@ extension Tape {
       }
       return sum
     }
-    precondition(next == dialogues.count, "a dialogue lies across the bound of a micro-batch")
     record(
       ContrastiveOperation(
         rows: rows, dialogues: dialogues, contrast: contrast, blocks: blocks, weight: weight))

@@ -1,7 +1,7 @@
 import Autograd
 import TensorCore
 
-/// A one-layer bidirectional LSTM over the rows of each dialogue, (21).
+/// A one-layer bidirectional LSTM over the rows of each group.
 ///
 /// Parameters have the names and layout of PyTorch's `nn.LSTM`: `weight_ih_l0` [4H, inputs],
 /// `weight_hh_l0` [4H, H], `bias_ih_l0` and `bias_hh_l0` [4H], gate order i, f, g, o, and the same
@@ -49,7 +49,7 @@ package struct BidirectionalLSTM: BitwiseCopyable, Sendable {
   /// - Returns: both hidden states side by side, [N, 2H].
   package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.bidirectionalLSTM(
-      x, groups: pass.dialogues, forward: forward.weights(pass.parameters),
+      x, forward: forward.weights(pass.parameters),
       reverse: reverse.weights(pass.parameters))
   }
 }

@@ -1,7 +1,7 @@
 import Autograd
 import TensorCore
 
-/// Self-attention of every row over the rows of its dialogue, without a mask.
+/// Self-attention of every row over the rows of its group, without a mask.
 ///
 /// Query, key and value are linear maps named `<name>.query`, `<name>.key`, `<name>.value`.
 package struct SelfAttention: BitwiseCopyable, Sendable {
@@ -24,7 +24,7 @@ package struct SelfAttention: BitwiseCopyable, Sendable {
   /// - Returns: [N, outputs].
   package func callAsFunction(_ x: Variable, _ pass: Pass) -> Variable {
     pass.tape.attention(
-      query: query(x, pass), key: key.keys(x, pass), value: value(x, pass), groups: pass.dialogues,
+      query: query(x, pass), key: key.keys(x, pass), value: value(x, pass),
       headCount: headCount)
   }
 }

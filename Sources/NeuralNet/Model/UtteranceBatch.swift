@@ -5,10 +5,12 @@ import TensorCore
 ///
 /// They may be those of several micro-batches, one after another.
 package struct UtteranceBatch: BitwiseCopyable {
-  /// The features of each modality in use, [N, width].
+  /// The rows; their groups are the dialogues.
+  package let space: RowSpace
+  /// The features of each modality in use, [N, width], in ``space``.
+  ///
+  /// They may depend on parameters, such as those of a text encoder, which then get gradients.
   package let features: VariableList
-  /// Which rows belong to which dialogue.
-  package let dialogues: RowGroups
   /// The class of every row, 0 ..< K; negative where it is not known.
   package let labels: UnsafeBufferPointer<Int>
   /// The speaker of every row: the index within the dialogue by first appearance.
@@ -17,17 +19,17 @@ package struct UtteranceBatch: BitwiseCopyable {
   package let counts: BatchCounts
 
   /// - Parameters:
+  ///   - space: the rows; their groups are the dialogues.
   ///   - features: one variable for each modality in use.
-  ///   - dialogues: which rows belong to which dialogue.
   ///   - labels: one for each row.
   ///   - speakers: one for each row.
   ///   - counts: of the global batch.
   package init(
-    features: VariableList, dialogues: RowGroups, labels: UnsafeBufferPointer<Int>,
+    space: RowSpace, features: VariableList, labels: UnsafeBufferPointer<Int>,
     speakers: UnsafeBufferPointer<Int>, counts: BatchCounts
   ) {
+    self.space = space
     self.features = features
-    self.dialogues = dialogues
     self.labels = labels
     self.speakers = speakers
     self.counts = counts

@@ -79,20 +79,21 @@ package final class BatchLoader {
   private func copy(
     from split: Split, counts: BatchCounts, randomness: Dropout.Randomness?
   ) -> (batch: UtteranceBatch, pass: Pass) {
-    tape.divide(into: RowSegments(offsets: copy(packed.microBatchOffsets)))
-    let groups = RowGroups(offsets: copy(packed.offsets), identifiers: copy(packed.dialogues))
+    let utterances = tape.makeRowSpace(
+      segments: RowSegments(offsets: copy(packed.microBatchOffsets)),
+      groups: RowGroups(offsets: copy(packed.offsets), identifiers: copy(packed.dialogues)))
     let modalities = model.modalities
     let features = tape.list(count: modalities.count) { index in
       let tensor = tape.arena.tensor(
         rows: packed.utteranceCount, columns: modalities[index].width)
       packed.copyFeatures(modalities[index].modality, of: split, to: tensor.elements)
-      return .constant(tensor)
+      return .constant(tensor, in: utterances)
     }
     let batch = UtteranceBatch(
-      features: features, dialogues: groups, labels: copy(packed.labels),
+      space: utterances, features: features, labels: copy(packed.labels),
       speakers: copy(packed.speakers), counts: counts)
     let pass = Pass(
-      tape: tape, parameters: parameters, buffers: buffers, dialogues: groups,
+      tape: tape, parameters: parameters, buffers: buffers,
       randomness: randomness)
     return (batch, pass)
   }
