@@ -17,13 +17,24 @@ package struct ParameterGroup: Sendable, Equatable {
   package let name: String
   /// Whether the parameters are trained; if not, no gradient is computed for them.
   package let isTrainable: Bool
+  /// The peak learning rate; nil for that of the run.
+  package let learningRate: Double?
+  /// The weight decay of decayed parameters; nil for that of the run.
+  package let weightDecay: Double?
 
   /// - Parameters:
   ///   - name: the name in settings.
   ///   - isTrainable: whether the parameters are trained.
-  package init(_ name: String, isTrainable: Bool = true) {
+  ///   - learningRate: the peak learning rate; nil for that of the run.
+  ///   - weightDecay: the weight decay of decayed parameters; nil for that of the run.
+  package init(
+    _ name: String, isTrainable: Bool = true, learningRate: Double? = nil,
+    weightDecay: Double? = nil
+  ) {
     self.name = name
     self.isTrainable = isTrainable
+    self.learningRate = learningRate
+    self.weightDecay = weightDecay
   }
 }
 
@@ -79,13 +90,13 @@ package struct ParameterLayout: Sendable {
 
   /// Puts all parameters that `declare` declares into a group.
   ///
-  /// - Precondition: no group of the same name differs in whether it is trained.
+  /// - Precondition: no group of the same name is trained otherwise.
   package mutating func declare<Result>(
     in group: ParameterGroup, _ declare: (inout ParameterLayout) throws -> Result
   ) rethrows -> Result {
     precondition(
       !parameters.contains { $0.group.name == group.name && $0.group != group },
-      "group \(group.name) is both trained and not trained")
+      "group \(group.name) is trained in two ways")
     let outer = self.group
     self.group = group
     defer { self.group = outer }

@@ -12,8 +12,6 @@ import TensorCore
 package final class AdamW {
   /// The settings that do not change during a run.
   package struct Options: Sendable {
-    /// The decoupled weight decay of decayed segments.
-    package var weightDecay = 0.01
     /// The decay of the first and of the second moment.
     package var betas = (first: 0.9, second: 0.999)
     /// Added to the denominator.
@@ -27,18 +25,18 @@ package final class AdamW {
   package struct Segment: Sendable {
     /// The elements in the flat buffers.
     package let range: Range<Int>
-    /// Whether weight decay applies.
-    package let isDecayed: Bool
+    /// The decoupled weight decay, 0 for none.
+    package let weightDecay: Double
     /// The learning rate before the schedule.
     package let learningRate: Double
 
     /// - Parameters:
     ///   - range: the elements in the flat buffers.
-    ///   - isDecayed: whether weight decay applies.
+    ///   - weightDecay: the decoupled weight decay, 0 for none.
     ///   - learningRate: the learning rate before the schedule.
-    package init(range: Range<Int>, isDecayed: Bool, learningRate: Double) {
+    package init(range: Range<Int>, weightDecay: Double, learningRate: Double) {
       self.range = range
-      self.isDecayed = isDecayed
+      self.weightDecay = weightDecay
       self.learningRate = learningRate
     }
   }
@@ -71,7 +69,8 @@ package final class AdamW {
       let range = segment.range.clamped(to: shard)
       return range.isEmpty
         ? nil
-        : Segment(range: range, isDecayed: segment.isDecayed, learningRate: segment.learningRate)
+        : Segment(
+          range: range, weightDecay: segment.weightDecay, learningRate: segment.learningRate)
     }
     self.shard = shard
     firstMoment = FloatBuffer(count: shard.count)
@@ -136,7 +135,7 @@ private struct SegmentUpdate {
     let learningRate = segment.learningRate * rateFactor
     let firstCorrection = 1 - power(options.betas.first, updateCount)
     let secondCorrection = 1 - power(options.betas.second, updateCount)
-    decayFactor = segment.isDecayed ? Float(1 - learningRate * options.weightDecay) : 1
+    decayFactor = Float(1 - learningRate * segment.weightDecay)
     self.gradientScale = Float(gradientScale)
     firstBeta = Float(options.betas.first)
     secondBeta = Float(options.betas.second)

@@ -94,11 +94,10 @@ struct AdamWTests {
     var options = AdamW.Options()
     options.betas = (golden.betas[0], golden.betas[1])
     options.epsilon = golden.epsilon
-    options.weightDecay = try #require(golden.weightDecays.values.max())
     let segments = try Self.names.map { name in
       AdamW.Segment(
         range: try #require(ranges[name]),
-        isDecayed: try #require(golden.weightDecays[name]) > 0,
+        weightDecay: try #require(golden.weightDecays[name]),
         learningRate: try #require(golden.learningRates[name]))
     }
     return AdamW(options: options, segments: segments, shard: 0..<count)
@@ -131,7 +130,7 @@ struct AdamWTests {
     let gradients = make.values(count)
     func run(_ cuts: [Int], workers: Int) -> [Float] {
       let segments = zip([0] + cuts, cuts + [count]).map {
-        AdamW.Segment(range: $0..<$1, isDecayed: true, learningRate: 1e-3)
+        AdamW.Segment(range: $0..<$1, weightDecay: 0.01, learningRate: 1e-3)
       }
       return state(segments: segments, workers: workers, values: values, gradients: gradients)
     }
@@ -146,7 +145,8 @@ struct AdamWTests {
     let values = make.values(count)
     let gradients = make.row(make.values(count))
     let segments = zip([0, 5, 4095, 9000], [5, 4095, 9000, count]).map {
-      AdamW.Segment(range: $0..<$1, isDecayed: $0 == 5, learningRate: $0 == 0 ? 1e-2 : 1e-3)
+      AdamW.Segment(
+        range: $0..<$1, weightDecay: $0 == 5 ? 0.01 : 0, learningRate: $0 == 0 ? 1e-2 : 1e-3)
     }
     func run(_ shards: [Range<Int>]) -> (values: [Float], moments: [Float]) {
       let parameters = make.row(values)
@@ -173,7 +173,7 @@ struct AdamWTests {
     let count = 4 << 15
     let cuts = [0, 5, 4099, 70_001, count]
     let segments = zip(cuts, cuts.dropFirst()).map {
-      AdamW.Segment(range: $0..<$1, isDecayed: true, learningRate: 1e-3)
+      AdamW.Segment(range: $0..<$1, weightDecay: 0.01, learningRate: 1e-3)
     }
     let gradients = make.row(make.values(count))
     for workers in [1, 3] {
@@ -215,7 +215,8 @@ struct AdamWTests {
     options.epsilon = 0
     let optimizer = AdamW(
       options: options,
-      segments: [AdamW.Segment(range: 0..<11, isDecayed: true, learningRate: 1e-3)], shard: 0..<11)
+      segments: [AdamW.Segment(range: 0..<11, weightDecay: 0.01, learningRate: 1e-3)], shard: 0..<11
+    )
     let parameters = make.row(make.values(11))
     let gradients = make.row(make.values(11))
     for _ in 0..<3 {
@@ -231,9 +232,9 @@ struct AdamWTests {
     let optimizer = AdamW(
       options: AdamW.Options(),
       segments: [
-        AdamW.Segment(range: 0..<1, isDecayed: true, learningRate: 0.5),
-        AdamW.Segment(range: 1..<2, isDecayed: false, learningRate: 0.5),
-        AdamW.Segment(range: 2..<3, isDecayed: true, learningRate: 0),
+        AdamW.Segment(range: 0..<1, weightDecay: 0.01, learningRate: 0.5),
+        AdamW.Segment(range: 1..<2, weightDecay: 0, learningRate: 0.5),
+        AdamW.Segment(range: 2..<3, weightDecay: 0.01, learningRate: 0),
       ], shard: 0..<3)
     let parameters = make.row([2, 2, 2])
     optimizer.update(
@@ -246,7 +247,7 @@ struct AdamWTests {
   func firstStep() {
     let optimizer = AdamW(
       options: AdamW.Options(),
-      segments: [AdamW.Segment(range: 0..<3, isDecayed: false, learningRate: 0.25)], shard: 0..<3)
+      segments: [AdamW.Segment(range: 0..<3, weightDecay: 0, learningRate: 0.25)], shard: 0..<3)
     let parameters = make.row([0, 0, 0])
     optimizer.update(
       parameters.pointer, gradients: make.row([1e-3, -1e-5, 100]).pointer, gradientScale: 1,

@@ -52,13 +52,13 @@ extension AdamW {
     _ configuration: RunConfiguration, layout: ParameterLayout, shard: Range<Int>
   ) {
     var options = Options()
-    options.weightDecay = configuration.optimizer.weightDecay
     options.betas = (configuration.optimizer.betas[0], configuration.optimizer.betas[1])
     options.epsilon = configuration.optimizer.epsilon
-    let segments = layout.parameters.filter(\.group.isTrainable).map {
-      Segment(
-        range: $0.range, isDecayed: $0.isDecayed,
-        learningRate: configuration.optimizer.learningRate)
+    let segments = layout.parameters.filter(\.group.isTrainable).map { parameter in
+      let decay = parameter.group.weightDecay ?? configuration.optimizer.weightDecay
+      return Segment(
+        range: parameter.range, weightDecay: parameter.isDecayed ? decay : 0,
+        learningRate: parameter.group.learningRate ?? configuration.optimizer.learningRate)
     }
     self.init(options: options, segments: segments, shard: shard)
   }
