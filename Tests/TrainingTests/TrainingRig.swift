@@ -26,16 +26,22 @@ struct TrainingRig {
     folder = try TemporaryFolder()
     let corpus = SyntheticCorpus(seed: 42, options: SyntheticCorpus.Options(scale: 0.2))
     try corpus.write(to: folder.path("data"))
+    configuration = try Self.configuration(settings, data: folder.path("data"))
+  }
+
+  private static func configuration(
+    _ settings: [String: String], data: String
+  ) throws -> ResolvedConfiguration {
     let small = [
       "model.width": "12", "model.alignmentWidth": "10", "model.contextHidden": "8",
       "optimizer.warmupSteps": "5", "optimizer.learningRate": "0.01", "train.epochs": "2",
       "train.microBatches": "4",
       "train.dialoguesPerBatch": "36", "checkpoint.everySteps": "4", "checkpoint.keepLast": "100",
     ]
-    configuration = try ResolvedConfiguration(
+    return try ResolvedConfiguration(
       overrides: small.merging(settings) { $1 }.sorted { $0.key < $1.key }
         .map { try #require(ConfigurationOverride("\($0.key)=\($0.value)")) },
-      data: folder.path("data"))
+      data: data)
   }
 
   /// Trains into a folder of its own, from the beginning or from its newest checkpoint.
@@ -56,13 +62,36 @@ struct TrainingRig {
     let endings = try withTrainers(
       output, ranks: ranks, faults: faults, polls: polls, lines: lines
     ) { trainer in
-      let ending = try trainer.run()
-      let isFinished = if case .finished = ending { true } else { false }
-      return Ending(isFinished: isFinished, step: trainer.progress.step)
+      let result = try trainer.run()
+      return Ending(isFinished: result != nil, step: trainer.progress.step)
     }
     var ending = endings[ranks - 1] ?? Ending(isFinished: true)
     (ending.polls, ending.log) = (polls.count, lines.text)
     return ending
+  }
+
+  /// Runs configurations one after another in the same teams, as a program of experiments does.
+  ///
+  /// - Parameters:
+  ///   - runs: for each, the run folder and settings given as by `--set`.
+  ///   - ranks: how many.
+  /// - Returns: how the runs ended on each rank.
+  func trainInTurn(
+    _ runs: [(output: String, settings: [String: String])], ranks: Int,
+    predicting splits: [SplitName]
+  ) throws -> [[TrainingRun.Ending]] {
+    let resolved = try runs.map { try Self.configuration($0.settings, data: folder.path("data")) }
+    let paths = runs.map { folder.path($0.output) }
+    return try LoopbackCollective.run(ranks: ranks) { collective in
+      let team = Self.team(collective)
+      try team.watch(limits: .never)
+      let endings = try zip(paths, resolved).map { path, resolved in
+        try TrainingRun(RunRequest(output: path, resume: .auto), team: team)
+          .run(resolved, predicting: splits)
+      }
+      try team.world.finish()
+      return endings
+    }
   }
 
   /// Opens a run on every rank and does something with its trainer.

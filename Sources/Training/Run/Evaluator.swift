@@ -1,5 +1,6 @@
 import DataParallel
 import DialogueData
+import JobControl
 import NeuralNet
 import RunRecords
 import StallDetection
@@ -45,6 +46,13 @@ package struct Evaluator {
     loader = BatchLoader(
       model: model, parameters: parameters, buffers: buffers, workers: workers,
       products: .reproducible)
+  }
+
+  /// Applies a saved model.
+  package init(_ saved: SavedModel, _ team: RankTeam) {
+    self.init(
+      model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
+      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat)
   }
 
   /// Scores a split with labels; collective.

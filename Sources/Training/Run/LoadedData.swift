@@ -37,6 +37,15 @@ package struct LoadedData {
     digest = dataset.digest(of: [train, validation, test])
   }
 
+  /// A split by its name.
+  package func split(_ name: SplitName) -> Split {
+    switch name {
+    case .train: train
+    case .validation: validation
+    case .test: test
+    }
+  }
+
   /// The model of a configuration for this data.
   package func model(of configuration: RunConfiguration) -> any Model {
     configuration.model(for: train)

@@ -80,7 +80,9 @@ package final class Trainer {
 
   /// Trains to the end and scores the test split with the best epoch; or saves what has been done
   /// and ends where a rank was asked to stop.
-  package func run() throws -> TrainingRun.Ending {
+  ///
+  /// - Returns: the result; nil, on all ranks, if the run was stopped.
+  package func run() throws -> RunResult? {
     warnAboutWarmup()
     recorder?.begin(
       state, epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
@@ -90,11 +92,11 @@ package final class Trainer {
       case .step: try step()
       case .validation: try validate()
       case .save(let saves): try save(saves)
-      case .test: if let result = try finish() { return .finished(result) }
+      case .test: if let result = try finish() { return result }
       }
     }
     try saveBeforeStopping()
-    return .stopped
+    return nil
   }
 
   private func warnAboutWarmup() {
@@ -139,12 +141,8 @@ extension Trainer {
     try replicaCheck.run(state.replicaDigests, step: progress.step, isDue: isDue)
   }
 
-  /// Checks that the state is what a validation may score and a checkpoint may keep; collective.
-  ///
-  /// - Throws: `TrainingError`, on all ranks, where replicas differ or the state is not finite.
-  private func requireSoundState() throws {
-    try compareReplicas(isDue: true)
-    try state.requireFinite(step: progress.step, team)
+  private var stateSave: StateSave {
+    StateSave(of: state, replicaCheck, saver: recorder?.saver, team: team)
   }
 }
 
@@ -224,7 +222,7 @@ extension Trainer {
   ///
   /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
   package func validate() throws {
-    try requireSoundState()
+    try stateSave.requireSoundState(step: progress.step)
     let number = max(progress.epochsBegun, 1)
     let start = ContinuousClock.now
     try team.tracker.enter(.evaluate)
@@ -266,6 +264,13 @@ extension Trainer {
     return result
   }
 
+  /// The predictions for a split with the present state, on rank 0; empty elsewhere; collective.
+  package func predictions(of name: SplitName) throws -> [UtterancePrediction] {
+    try team.tracker.enter(.evaluate)
+    return try evaluator.gatheredPredictions(
+      of: data.split(name), groupLimit: groupLimit, team)
+  }
+
   /// Replaces the parameters and running buffers by those of the best epoch.
   private func restoreBest() throws {
     progress.best = try team.onRoot("reading the best checkpoint") {
@@ -287,15 +292,8 @@ extension Trainer {
   ///   - due: what is to be written.
   ///   - isUrgent: whether the time counts more than the size of the file.
   package func save(_ due: DueSaves, isUrgent: Bool = false) throws {
-    try requireSoundState()
-    try team.tracker.enter(.save)
-    var snapshot: StateSnapshot?
-    alone { snapshot = try recorder?.saver.prepare(for: due) }
-    try state.copy(to: snapshot, progress)
-    alone {
-      if snapshot != nil { recorder?.saver.start(due, isUrgent: isUrgent) }
-      recorder?.skipTime()
-    }
+    try stateSave.run(due, progress, isUrgent: isUrgent, alone: alone)
+    recorder?.skipTime()
     isBestUnsaved = false
     if due.step { savedProgress = progress }
   }

@@ -1,5 +1,6 @@
 import Configuration
 import DataParallel
+import DialogueData
 import Files
 import JobControl
 import Logging
@@ -21,20 +22,33 @@ package struct TrainingRun {
   }
 
   /// How a run has ended.
-  package enum Ending {
-    /// Everything was done; the result is the same on every rank but for times.
-    case finished(RunResult)
+  package enum Ending: Sendable {
+    /// Everything was done.
+    case finished(Outcome)
     /// The run folder held the result of this very run already.
-    case finishedBefore(RunResult)
+    case finishedBefore(Outcome)
     /// On request; what had been done is saved.
     case stopped
   }
 
+  /// What a run has led to.
+  package struct Outcome: Sendable {
+    /// The scores of the best epoch, the same on every rank but for times.
+    package let result: RunResult
+    /// On rank 0, the predictions of the best epoch for the splits that were asked for, in file
+    /// order; empty elsewhere.
+    package let predictions: [SplitName: [UtterancePrediction]]
+  }
+
   /// Trains, and scores the test split with the best epoch; collective.
   ///
-  /// - Parameter resolved: the configuration, the same on every rank.
+  /// - Parameters:
+  ///   - resolved: the configuration, the same on every rank.
+  ///   - splits: the splits whose predictions are wanted.
   /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
-  package func run(_ resolved: ResolvedConfiguration) throws -> Ending {
+  package func run(
+    _ resolved: ResolvedConfiguration, predicting splits: [SplitName] = []
+  ) throws -> Ending {
     try team.setStallLimits(resolved.configuration)
     guard let data = try readData(resolved) else {
       team.log.logger.info("\(StopNotice(request, step: 0, steps: nil))")
@@ -47,10 +61,32 @@ package struct TrainingRun {
     warnAboutUnevenRanks(resolved.configuration)
     try team.tracker.enter(.open)
     let session = try TrainingSession(request, resolved, data, team)
-    let ending = try session.result ?? train(session, resolved.configuration, data)
+    let ending: Ending
+    if let result = session.result {
+      let predictions = try predictions(splits, of: session, data)
+      ending = .finishedBefore(Outcome(result: result, predictions: predictions))
+    } else {
+      ending = try train(session, resolved.configuration, data, predicting: splits)
+    }
     // Not where an error is thrown: the handlers are for it.
     session.unregisterExitHandlers(team.log)
     return ending
+  }
+
+  /// The predictions of a run that has ended before, by its best checkpoint; collective.
+  private func predictions(
+    _ splits: [SplitName], of session: TrainingSession, _ data: LoadedData
+  ) throws -> [SplitName: [UtterancePrediction]] {
+    guard !splits.isEmpty else { return [:] }
+    let best = try team.onRoot("finding the best checkpoint") {
+      guard let path = session.bestPath else { preconditionFailure("rank 0 has no run folder") }
+      return path
+    }
+    let evaluator = Evaluator(try SavedModel(checkpoint: best, team: team), team)
+    return try Dictionary(
+      uniqueKeysWithValues: splits.map {
+        ($0, try evaluator.gatheredPredictions(of: data.split($0), team))
+      })
   }
 
   /// The data, read on every rank; nil, on all ranks, if a stop was requested on one of them.
@@ -82,27 +118,33 @@ package struct TrainingRun {
   }
 
   private func train(
-    _ session: TrainingSession, _ configuration: RunConfiguration, _ data: LoadedData
+    _ session: TrainingSession, _ configuration: RunConfiguration, _ data: LoadedData,
+    predicting splits: [SplitName]
   ) throws -> Ending {
     let trainer = try Trainer(
       team: team, configuration: configuration, data: data, recorder: session.recorder,
       groupLimit: request.isFastDevelopmentRun ? 1 : nil)
     try team.announceLateWarnings()
     if case .resumed = session.start { try trainer.resume(from: session.checkpoint) }
-    let ending = try trainer.run()
+    let result = try trainer.run()
+    let predictions = try Dictionary(
+      uniqueKeysWithValues: (result == nil ? [] : splits).map {
+        ($0, try trainer.predictions(of: $0))
+      })
     team.log.clearProgress()
-    try team.onRoot("ending the run") { try end(session, ending, trainer) }
-    return ending
+    try team.onRoot("ending the run") {
+      try end(session, isFinished: result != nil, trainer)
+    }
+    return result.map { .finished(Outcome(result: $0, predictions: predictions)) } ?? .stopped
   }
 
   /// Says on rank 0 where everything is, or how the run goes on.
-  private func end(_ session: TrainingSession, _ ending: Ending, _ trainer: Trainer) throws {
+  private func end(_ session: TrainingSession, isFinished: Bool, _ trainer: Trainer) throws {
     guard let folder = session.folderPath else { return }
     try session.temporaryFolder?.remove()
-    switch ending {
-    case .finished, .finishedBefore:
+    if isFinished {
       if !request.isFastDevelopmentRun { team.log.logger.info("everything is in \(folder)") }
-    case .stopped:
+    } else {
       let steps = trainer.schedule.totalSteps
       team.log.logger.info("\(StopNotice(request, step: trainer.progress.step, steps: steps))")
     }

@@ -44,10 +44,14 @@ package struct TrainingSession {
   package var recorder: RunRecorder? { opening?.recorder }
   /// On rank 0.
   package var folderPath: String? { opening?.folder.path }
+  /// On rank 0, the checkpoint of the best epoch.
+  package var bestPath: String? {
+    folderPath.map { CheckpointStore(folder: $0, keepLast: 1).bestPath }
+  }
 
-  /// The ending of a run whose folder holds its result; nil for a run that is to be trained.
-  package var result: TrainingRun.Ending? {
-    if case .finished(let result) = start { .finishedBefore(result) } else { nil }
+  /// The result of a run that has ended before; nil for a run that is to be trained.
+  package var result: RunResult? {
+    if case .finished(let result) = start { result } else { nil }
   }
 
   /// Removes the exit handlers of the run; it has ended in good order.

@@ -34,23 +34,19 @@ struct SaveBenchmark {
       try Saver(state, configuration.checkpoint, team)
     }
     defer { saver?.removeFolder() }
-    let replicaCheck = ReplicaCheck(
-      team: team, everySteps: configuration.train.replicaCheckSteps)
+    let save = StateSave(
+      of: state, ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps),
+      saver: saver?.saver, team: team)
     var stalls: [Double] = []
     for number in 1...saveCount {
       let start = ContinuousClock.now
-      let due = DueSaves(best: false, step: true)
-      try replicaCheck.run(
-        state.replicaDigests, step: number, isDue: true)
-      try state.requireFinite(step: number, team)
-      let snapshot = try team.onRootOnly("saving a checkpoint") {
-        try saver?.saver.prepare(for: due)
-      }
-      var progress = TrainingProgress()
+      var (progress, failure) = (TrainingProgress(), (any Error)?.none)
       progress.step = number
-      try state.copy(to: snapshot ?? nil, progress)
-      saver?.saver.start(due)
+      try save.run(DueSaves(best: false, step: true), progress) { body in
+        do { try body() } catch { failure = failure ?? error }
+      }
       stalls.append((ContinuousClock.now - start) / .seconds(1))
+      try team.together("saving a checkpoint") { if let failure { throw failure } }
       // A run saves far less often than a save takes.
       repeat { try step() } while try team.broadcast(saver?.saver.isBusy ?? false)
     }

@@ -50,10 +50,7 @@ struct EvaluateCommand: ParsableCommand {
     let saved = try SavedModel(checkpoint: scoring.checkpoint, team: team)
     let split = try saved.split(
       scoring.split, of: scoring.data, allowsMissingEmotion: false, team: team)
-    let evaluator = Evaluator(
-      model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
-      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat)
-    guard let scores = try evaluator.score(split) else {
+    guard let scores = try Evaluator(saved, team).score(split) else {
       preconditionFailure("nobody can ask for a stop")
     }
     let report = ClassificationReport(scores.matrix, emotions: saved.emotions)

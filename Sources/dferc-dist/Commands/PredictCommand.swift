@@ -2,9 +2,7 @@ import ArgumentParser
 import DialogueData
 import Files
 import JobControl
-import NeuralNet
 import StallDetection
-import TensorCore
 import Training
 
 /// `predict`: an emotion for every utterance.
@@ -50,7 +48,7 @@ struct PredictCommand: ParsableCommand {
     let split = try saved.split(
       scoring.split, of: scoring.data, allowsMissingEmotion: true, team: team)
     let writer = PredictionWriter(saved: saved, split: split)
-    let lines = try writer.lines(team)
+    let lines = try Evaluator(saved, team).predictions(of: split).map(writer.line).joined()
     let all = try team.collective.gather(Array(lines.utf8), to: 0)
     // A reader of the output may pause for as long as it likes.
     team.world.setStallLimits(.never)
@@ -71,45 +69,24 @@ private struct PredictionWriter {
   let saved: SavedModel
   let split: Split
 
-  /// The lines of this rank's share, in file order.
-  func lines(_ team: RankTeam) throws -> String {
-    let evaluator = Evaluator(
-      model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
-      collective: team.collective, workers: team.workers, heartbeat: team.world.heartbeat)
-    var lines = ""
-    let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
-    let loader = evaluator.loader
-    try evaluator.forEachOwnGroup(plan.groups, of: split) { _, probabilities, prediction in
-      for (position, index) in loader.dialogues.enumerated() {
-        let dialogue = split.dialogues[index]
-        for (row, utterance) in zip(loader.rows(of: position), dialogue.utterances) {
-          lines += line(dialogue, utterance, row: row, probabilities, prediction)
-        }
-      }
-    }
-    return lines
-  }
-
-  private func line(
-    _ dialogue: Dialogue, _ utterance: Utterance, row: Int, _ probabilities: Tensor,
-    _ prediction: Prediction
-  ) -> String {
-    let scores = probabilities.row(row)
-    let emotion = saved.emotions[Evaluator.argmax(scores, count: probabilities.columns)]
-    let shares = saved.emotions.enumerated().map { k, name in
-      "\(JSONText.string(name)):\(scores[k])"
+  func line(_ prediction: UtterancePrediction) -> String {
+    let dialogue = split.dialogues[prediction.dialogue]
+    let utterance = dialogue.utterances[prediction.utterance]
+    let emotion = saved.emotions[prediction.predicted]
+    let shares = zip(saved.emotions, prediction.probabilities).map { name, probability in
+      "\(JSONText.string(name)):\(probability)"
     }
     return """
       {"dialogue":\(JSONText.string(dialogue.id)),"utterance":\(JSONText.string(utterance.id)),\
       "emotion":\(JSONText.string(emotion)),"probabilities":{\(shares.joined(separator: ","))}\
-      \(extras(of: prediction, row: row))}
+      \(extras(of: prediction))}
 
       """
   }
 
-  /// The extras of a row as members of a JSON object, each with a comma before it.
-  private func extras(of prediction: Prediction, row: Int) -> String {
-    var values = prediction.extras.lazy.map { $0.pointer[row] }.makeIterator()
+  /// The extras of an utterance as members of a JSON object, each with a comma before it.
+  private func extras(of prediction: UtterancePrediction) -> String {
+    var values = prediction.extras.makeIterator()
     return saved.model.extras.map { extra in
       let components = extra.components.map { "\"\($0)\":\(values.next() ?? .nan)" }
       let value =

@@ -87,9 +87,9 @@ struct TrainCommand: ParsableCommand {
     let ending = try TrainingRun(request, team: team).run(resolved)
     try team.onRoot("printing the result") {
       switch ending {
-      case .finished(let result): try StandardOutput.write(result.summary)
-      case .finishedBefore(let result):
-        try StandardOutput.write("this run has ended before\n\(result.summary)")
+      case .finished(let outcome): try StandardOutput.write(outcome.result.summary)
+      case .finishedBefore(let outcome):
+        try StandardOutput.write("this run has ended before\n\(outcome.result.summary)")
       case .stopped: break
       }
     }
