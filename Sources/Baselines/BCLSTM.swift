@@ -30,7 +30,7 @@ package struct BCLSTM: Model {
   package let classCount: Int
   package let dropout: Double
   package let lossTerms = [LossTerm("emotion")]
-  private let lstm: BidirectionalLSTM
+  private let lstm: LSTM
   private let dense: Linear
   private let classifier: Linear
   private let inputDropout = Dropout(layer: "input")
@@ -45,7 +45,8 @@ package struct BCLSTM: Model {
     precondition(!modalities.isEmpty && classCount > 1, "a model needs input and classes")
     var layout = ParameterLayout()
     let width = modalities.reduce(0) { $0 + $1.width }
-    lstm = BidirectionalLSTM("lstm", inputs: width, hidden: options.hidden, in: &layout)
+    lstm = LSTM(
+      "lstm", inputs: width, hidden: options.hidden, isBidirectional: true, in: &layout)
     dense = Linear(
       "dense", inputs: 2 * options.hidden, outputs: options.denseWidth, in: &layout)
     classifier = Linear(

@@ -8,7 +8,7 @@ import TensorCore
 /// agree, the more of the dialogue's context enters its representation.
 struct ContextRefusion {
   private enum Encoder {
-    case lstm(BidirectionalLSTM)
+    case lstm(LSTM)
     case attention(SelfAttention)
     case absent
   }
@@ -35,8 +35,9 @@ struct ContextRefusion {
         SelfAttention(
           "context.attention", inputs: width, outputs: shape.contextWidth, in: &layout))
     } else {
-      let lstm = BidirectionalLSTM(
-        "context.lstm", inputs: width, hidden: shape.options.contextHidden, in: &layout)
+      let lstm = LSTM(
+        "context.lstm", inputs: width, hidden: shape.options.contextHidden, isBidirectional: true,
+        in: &layout)
       // A context of weight zero is never computed; its parameters stay, with gradient zero.
       encoder = shape.has(.crmZero) ? .absent : .lstm(lstm)
     }

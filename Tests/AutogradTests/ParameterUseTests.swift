@@ -51,10 +51,16 @@ struct ParameterUseTests {
       return tape.multiply(product, x)
     },
     Case(testDescription: "LSTM", shapes: [[8, 4], [8, 2], [1, 8], [1, 8]]) { tape, x, p in
-      let weights = LSTMWeights(
+      let weights = RecurrentWeights(
         input: p[0], recurrent: p[1], inputBias: p[2], recurrentBias: p[3])
-      let once = tape.bidirectionalLSTM(x, forward: weights, reverse: weights)
-      return tape.bidirectionalLSTM(once, forward: weights, reverse: weights)
+      let once = tape.lstm(x, forward: weights, reverse: weights)
+      return tape.lstm(once, forward: weights, reverse: weights)
+    },
+    Case(testDescription: "GRU", shapes: [[6, 4], [6, 2], [1, 6], [1, 6]]) { tape, x, p in
+      let weights = RecurrentWeights(
+        input: p[0], recurrent: p[1], inputBias: p[2], recurrentBias: p[3])
+      let once = tape.gru(x, forward: weights, reverse: weights)
+      return tape.gru(once, forward: weights, reverse: weights)
     },
   ]
 

@@ -15,12 +15,12 @@ struct RowSpaceTests {
   private struct Model {
     static let shapes = [(6, 4), (4, 4), (1, 4), (8, 4), (8, 2), (1, 8)]
     let table, weight, bias: Variable
-    let lstm: LSTMWeights
+    let lstm: RecurrentWeights
     static let randomness = Dropout.Randomness(seed: 1, step: 2, probability: 0.3)
 
     init(_ p: [Variable]) {
       (table, weight, bias) = (p[0], p[1], p[2])
-      lstm = LSTMWeights(input: p[3], recurrent: p[4], inputBias: p[5], recurrentBias: p[5])
+      lstm = RecurrentWeights(input: p[3], recurrent: p[4], inputBias: p[5], recurrentBias: p[5])
     }
 
     /// The states of all tokens, [T, 4].
@@ -35,7 +35,7 @@ struct RowSpaceTests {
     func callAsFunction(_ utterances: Variable, _ tape: Tape) -> Variable {
       let x = tape.linear(utterances, weight: weight, bias: bias)
       let dropped = tape.dropout(x, layer: Dropout(layer: "model"), randomness: Self.randomness)
-      return tape.bidirectionalLSTM(dropped, forward: lstm, reverse: lstm)
+      return tape.lstm(dropped, forward: lstm, reverse: lstm)
     }
   }
 
@@ -162,7 +162,7 @@ struct RowSpaceTests {
     let plain = Variable.constant(make.random(rows: 4, columns: 4))
     let row = Variable.constant(make.row([1, 2, 3, 4]))
     let column = Variable.constant(make.random(rows: 4, columns: 1))
-    let lstm = LSTMWeights(
+    let lstm = RecurrentWeights(
       input: plain, recurrent: .constant(make.random(rows: 4, columns: 1)), inputBias: row,
       recurrentBias: row)
     let results = [
@@ -176,7 +176,7 @@ struct RowSpaceTests {
       tape.lookup(make.integers([0, 1, 2, 3]), in: plain, space: space),
       tape.attention(query: plain, key: plain, value: x),
       tape.attentionWeights(query: plain, keys: tape.list([plain, x]))[0],
-      tape.bidirectionalLSTM(x, forward: lstm, reverse: lstm),
+      tape.lstm(x, forward: lstm, reverse: lstm),
       tape.concatenateColumns(tape.list([plain, x])), tape.scaleRows(x, by: column.value),
       tape.weightedSum(tape.list([plain]), weights: tape.list([column.placed(in: space)])),
       tape.weightedSum(tape.list([plain, x]), weights: nil), tape.mean(tape.list([plain, x])),

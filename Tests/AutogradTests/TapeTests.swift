@@ -99,24 +99,6 @@ struct TapeTests {
     }.expectRight("sum of losses")
   }
 
-  @Test("the LSTM shares weights between directions and inputs between calls")
-  func lstmAccumulates() {
-    let groups = make.groups([2, 3])
-    let tensors = [
-      make.random(rows: 5, columns: 4), make.random(rows: 8, columns: 4),
-      make.random(rows: 8, columns: 2), make.random(rows: 1, columns: 8),
-      make.random(rows: 1, columns: 8),
-    ]
-    GradientCheck(tensors) { tape, v in
-      let weights = LSTMWeights(
-        input: v[1], recurrent: v[2], inputBias: v[3], recurrentBias: v[4])
-      let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
-      let once = tape.bidirectionalLSTM(x, forward: weights, reverse: weights)
-      let twice = tape.bidirectionalLSTM(once, forward: weights, reverse: weights)
-      return tape.randomLoss(tape.concatenateColumns(tape.list([once, twice, v[0]])))
-    }.expectRight("LSTM")
-  }
-
   @Test("constants get no gradient, and what needs one still gets it")
   func constants() {
     let x = make.random(rows: 3, columns: 4)

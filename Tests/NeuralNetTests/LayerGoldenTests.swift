@@ -32,7 +32,18 @@ struct LayerGoldenTests {
     let golden = try LayerGolden(name)
     #expect(golden.parameterNames.count == 8)
     try golden.check { layout in
-      let layer = BidirectionalLSTM("layer", inputs: inputs, hidden: hidden, in: &layout)
+      let layer = LSTM("layer", inputs: inputs, hidden: hidden, isBidirectional: true, in: &layout)
+      return { layer($0, $1) }
+    }
+  }
+
+  @Test("GRU, one direction and both", arguments: [("gru", false), ("gru-bidirectional", true)])
+  func gru(name: String, isBidirectional: Bool) throws {
+    let golden = try LayerGolden(name)
+    #expect(golden.parameterNames.count == (isBidirectional ? 8 : 4))
+    try golden.check { layout in
+      let layer = GRU(
+        "layer", inputs: 7, hidden: 9, isBidirectional: isBidirectional, in: &layout)
       return { layer($0, $1) }
     }
   }

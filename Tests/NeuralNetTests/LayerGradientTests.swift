@@ -130,12 +130,19 @@ struct LayerGradientTests {
     }.expectRight("LayerNorm of width \(width)")
   }
 
-  @Test("bidirectional LSTM", arguments: [[1], [6], [2, 5, 1, 3]])
-  func lstm(lengths: [Int]) {
+  @Test(
+    "LSTM and GRU, one direction and both", arguments: [[1], [6], [2, 5, 1, 3]], [false, true])
+  func recurrences(lengths: [Int], isBidirectional: Bool) {
     LayerGradient(make, lengths: lengths, inputs: 4) { layout in
-      let layer = BidirectionalLSTM("layer", inputs: 4, hidden: 3, in: &layout)
+      let layer = LSTM(
+        "layer", inputs: 4, hidden: 3, isBidirectional: isBidirectional, in: &layout)
       return { layer($0, $1) }
     }.expectRight("LSTM over \(lengths)")
+    LayerGradient(make, lengths: lengths, inputs: 4) { layout in
+      let layer = GRU(
+        "layer", inputs: 4, hidden: 3, isBidirectional: isBidirectional, in: &layout)
+      return { layer($0, $1) }
+    }.expectRight("GRU over \(lengths)")
   }
 
   @Test("self-attention", arguments: [[1], [5], [3, 1, 4]], [1, 2])

@@ -13,8 +13,9 @@ struct ParameterTests {
     var layout = ParameterLayout()
     _ = Linear("first", inputs: 7, outputs: 3, in: &layout)
     _ = LayerNorm("norm", width: 5, in: &layout)
-    _ = BidirectionalLSTM("lstm", inputs: 4, hidden: 3, in: &layout)
+    _ = LSTM("lstm", inputs: 4, hidden: 3, isBidirectional: true, in: &layout)
     _ = SelfAttention("attention", inputs: 5, outputs: 4, in: &layout)
+    _ = GRU("gru", inputs: 4, hidden: 3, isBidirectional: false, in: &layout)
     return layout
   }
 
@@ -31,6 +32,8 @@ struct ParameterTests {
         "lstm.bias_hh_l0_reverse [12]", "attention.query.weight [4, 5]",
         "attention.query.bias [4]", "attention.key.weight [4, 5]", "attention.key.bias [4]",
         "attention.value.weight [4, 5]", "attention.value.bias [4]",
+        "gru.weight_ih_l0 [9, 4]", "gru.weight_hh_l0 [9, 3]", "gru.bias_ih_l0 [9]",
+        "gru.bias_hh_l0 [9]",
       ])
     for parameter in parameters {
       #expect(parameter.isDecayed == (parameter.shape.count == 2), "\(parameter.name)")
@@ -83,7 +86,7 @@ struct ParameterTests {
   func initialValues() {
     let values = initialValues(layout(), seed: 5)
     var reordered = ParameterLayout()
-    _ = BidirectionalLSTM("lstm", inputs: 4, hidden: 3, in: &reordered)
+    _ = LSTM("lstm", inputs: 4, hidden: 3, isBidirectional: true, in: &reordered)
     _ = Linear("first", inputs: 7, outputs: 3, in: &reordered)
     for (name, same) in initialValues(reordered, seed: 5) {
       expectSameBits(same, values[name] ?? [], name)
@@ -100,7 +103,7 @@ struct ParameterTests {
   func bounds() {
     var layout = ParameterLayout()
     _ = Linear("linear", inputs: 64, outputs: 100, in: &layout)
-    _ = BidirectionalLSTM("lstm", inputs: 30, hidden: 25, in: &layout)
+    _ = LSTM("lstm", inputs: 30, hidden: 25, isBidirectional: true, in: &layout)
     _ = LayerNorm("norm", width: 9, in: &layout)
     let values = initialValues(layout, seed: 1)
     #expect(values["linear.bias"]?.allSatisfy { $0 == 0 } == true)

@@ -1,4 +1,4 @@
-/// One direction of a long short-term memory over packed dialogues, forward and backward.
+/// One direction of a long short-term memory over packed groups of rows, forward and backward.
 ///
 /// ```
 /// [i f g o] = x W_ih^T + b_ih + h' W_hh^T + b_hh      i, f, o through sigmoid, g through tanh
@@ -7,30 +7,9 @@
 /// ```
 /// with h' and c' from the step before, zero at the first. The layout of the weights and the order
 /// of the gates are those of PyTorch's `nn.LSTM`. N rows, D input width, H hidden width.
-package struct LSTMDirection: BitwiseCopyable {
-  /// The weights of one direction.
-  package struct Weights: BitwiseCopyable {
-    let input: Tensor
-    let recurrent: Tensor
-    let inputBias: Tensor
-    let recurrentBias: Tensor
-
-    /// - Parameters:
-    ///   - input: W_ih, [4H, D].
-    ///   - recurrent: W_hh, [4H, H].
-    ///   - inputBias: b_ih, [1, 4H].
-    ///   - recurrentBias: b_hh, [1, 4H].
-    package init(input: Tensor, recurrent: Tensor, inputBias: Tensor, recurrentBias: Tensor) {
-      precondition(
-        input.rows == recurrent.rows && recurrent.rows == 4 * recurrent.columns,
-        "LSTM weights [\(input.rows), \(input.columns)] and "
-          + "[\(recurrent.rows), \(recurrent.columns)] do not belong together")
-      self.input = input
-      self.recurrent = recurrent
-      self.inputBias = inputBias
-      self.recurrentBias = recurrentBias
-    }
-  }
+package struct LSTMDirection: RecurrentDirection {
+  /// i, f, g and o.
+  package static let gateCount = 4
 
   let order: TimeMajor
   let rows: UnsafeMutableBufferPointer<Int>
@@ -42,12 +21,11 @@ package struct LSTMDirection: BitwiseCopyable {
 
   private var hiddenWidth: Int { hidden.columns }
 
-  /// Reserves what both passes need.
   package init(reverse: Bool, order: TimeMajor, hiddenWidth: Int, arena: StepArena) {
     self.order = order
     rows = reverse ? order.reverseRows : order.forwardRows
     let count = order.rowCount
-    gates = arena.tensor(rows: count, columns: 4 * hiddenWidth)
+    gates = arena.tensor(rows: count, columns: Self.gateCount * hiddenWidth)
     cells = arena.tensor(rows: count, columns: hiddenWidth)
     cellTangents = arena.tensor(rows: count, columns: hiddenWidth)
     hidden = arena.tensor(rows: count, columns: hiddenWidth)
@@ -55,17 +33,11 @@ package struct LSTMDirection: BitwiseCopyable {
     scratch = arena.tensor(rows: 2 * widest, columns: hiddenWidth)
   }
 
-  /// Computes the share of the inputs in the sums of all gates, `x W_ih^T + b_ih + b_hh`.
-  ///
-  /// - Parameters:
-  ///   - x: packed rows, [N, D].
-  ///   - weights: of this direction.
-  ///   - products: how products are made.
-  ///   - arena: for scratch memory, which it has back afterwards.
-  ///   - workers: gates are divided between them.
   package func readInputs(
-    _ x: Tensor, _ weights: Weights, products: LinearProducts, arena: StepArena, workers: Workers
+    _ x: Tensor, _ weights: RecurrentTensors, products: LinearProducts, arena: StepArena,
+    workers: Workers
   ) {
+    check(weights, hiddenWidth: hiddenWidth)
     arena.temporarily {
       let packed = arena.tensor(rows: gates.rows, columns: gates.columns)
       Elementwise.broadcastRow(weights.inputBias, into: packed)
@@ -79,18 +51,12 @@ package struct LSTMDirection: BitwiseCopyable {
     }
   }
 
-  /// Computes h for every row and writes it into columns `firstColumn ..< firstColumn + H`.
-  ///
-  /// - Parameters:
-  ///   - packedRecurrent: W_hh transposed into panels, depth H.
-  ///   - output: packed rows, at least `firstColumn + H` wide.
-  ///   - firstColumn: where this direction's half begins.
   package func forward(packedRecurrent: PanelMatrix, into output: Tensor, firstColumn: Int) {
     for step in 0..<order.stepCount {
       let positions = order.positions(of: step)
       if step > 0 {
         packedRecurrent.multiply(
-          hidden.rows(precedingRows(of: positions, step: step)), into: gates.rows(positions),
+          hidden.rows(order.precedingPositions(of: step)), into: gates.rows(positions),
           accumulate: true)
       }
       for offset in 0..<positions.count {
@@ -99,12 +65,6 @@ package struct LSTMDirection: BitwiseCopyable {
       }
     }
     TimeMajor.scatter(hidden, rows: rows, into: output, firstColumn: firstColumn)
-  }
-
-  /// The rows of the step before that go on into this step.
-  private func precedingRows(of positions: Range<Int>, step: Int) -> Range<Int> {
-    let start = order.starts[step - 1]
-    return start..<start + positions.count
   }
 
   private func activate(_ row: Int, previousCell: UnsafeMutablePointer<Float>?) {
@@ -131,12 +91,6 @@ package struct LSTMDirection: BitwiseCopyable {
     }
   }
 
-  /// Turns the gradient of h into the gradients of the gates.
-  ///
-  /// - Parameters:
-  ///   - outputGradient: packed rows; this direction reads columns from `firstColumn` on.
-  ///   - packedRecurrent: W_hh as it is stored, in panels, depth 4H.
-  ///   - firstColumn: where this direction's half begins.
   package func backward(
     _ outputGradient: Tensor, packedRecurrent: PanelMatrix, firstColumn: Int
   ) {
@@ -188,32 +142,13 @@ package struct LSTMDirection: BitwiseCopyable {
     }
   }
 
-  /// The gradients of the gates in packed order, from which those of the weights and of x follow as
-  /// those of a linear map.
-  ///
-  /// - Returns: packed rows, [N, 4H].
-  package func gateGradients(arena: StepArena) -> Tensor {
+  package func gateGradients(arena: StepArena) -> (input: Tensor, recurrent: Tensor) {
     let packed = arena.tensor(rows: gates.rows, columns: gates.columns)
     TimeMajor.scatter(gates, rows: rows, into: packed)
-    return packed
+    return (packed, packed)
   }
 
-  /// The hidden state that went into every row, zero where a dialogue begins.
-  ///
-  /// - Returns: packed rows, [N, H].
   package func precedingHidden(arena: StepArena) -> Tensor {
-    let packed = arena.tensor(rows: hidden.rows, columns: hiddenWidth)
-    for step in 0..<order.stepCount {
-      let positions = order.positions(of: step)
-      for offset in 0..<positions.count {
-        let target = packed.row(rows[positions.lowerBound + offset])
-        if step == 0 {
-          target.update(repeating: 0, count: hiddenWidth)
-        } else {
-          target.update(from: hidden.row(order.starts[step - 1] + offset), count: hiddenWidth)
-        }
-      }
-    }
-    return packed
+    order.precedingRows(of: hidden, rows: rows, arena: arena)
   }
 }

@@ -19,6 +19,12 @@ package struct TimeMajor: BitwiseCopyable {
 
   func positions(of step: Int) -> Range<Int> { starts[step]..<starts[step + 1] }
 
+  /// The positions of the step before whose groups have a row at this step, in the same order.
+  func precedingPositions(of step: Int) -> Range<Int> {
+    let start = starts[step - 1]
+    return start..<start + positions(of: step).count
+  }
+
   /// Sorts dialogues by falling length, equal lengths by position in the batch.
   package init(_ groups: RowGroups, arena: StepArena) {
     let order = arena.allocate(Int.self, count: groups.count)
@@ -55,6 +61,30 @@ package struct TimeMajor: BitwiseCopyable {
       }
       order[hole] = group
     }
+  }
+
+  /// The row of the step before for every row, zero at the first of a group.
+  ///
+  /// - Parameters:
+  ///   - source: time-major rows, [N, width].
+  ///   - rows: the packed row at each position.
+  /// - Returns: packed rows, [N, width].
+  func precedingRows(
+    of source: Tensor, rows: UnsafeMutableBufferPointer<Int>, arena: StepArena
+  ) -> Tensor {
+    let packed = arena.tensor(rows: source.rows, columns: source.columns)
+    for step in 0..<stepCount {
+      let positions = positions(of: step)
+      for offset in 0..<positions.count {
+        let target = packed.row(rows[positions.lowerBound + offset])
+        if step == 0 {
+          target.update(repeating: 0, count: source.columns)
+        } else {
+          target.update(from: source.row(starts[step - 1] + offset), count: source.columns)
+        }
+      }
+    }
+    return packed
   }
 
   /// Copies packed rows into time-major order.

@@ -100,9 +100,9 @@ def make_gelu() -> None:
     record("gelu", nn.Module(), functional.gelu, values.float().double())
 
 
-def make_lstm(name: str, width: int, hidden: int) -> None:
-    """Each dialogue by itself through nn.LSTM, states starting at zero."""
-    layer = exact_parameters(nn.LSTM(width, hidden, bidirectional=True))
+def make_recurrence(name: str, kind: type[nn.RNNBase], width: int, hidden: int, both: bool) -> None:
+    """Each dialogue by itself through nn.LSTM or nn.GRU, states starting at zero."""
+    layer = exact_parameters(kind(width, hidden, bidirectional=both))
 
     def run(rows: Tensor) -> Tensor:
         return torch.cat([layer(dialogue)[0] for dialogue in per_dialogue(rows, LENGTHS)])
@@ -158,10 +158,12 @@ def main() -> None:
     make_linear()
     make_layer_norm()
     make_gelu()
-    make_lstm("lstm", width=7, hidden=5)
-    make_lstm("lstm-wide", width=9, hidden=16)
+    make_recurrence("lstm", nn.LSTM, width=7, hidden=5, both=True)
+    make_recurrence("lstm-wide", nn.LSTM, width=9, hidden=16, both=True)
     make_attention()
     make_cross_entropy()
+    make_recurrence("gru", nn.GRU, width=7, hidden=9, both=False)
+    make_recurrence("gru-bidirectional", nn.GRU, width=7, hidden=9, both=True)
 
 
 if __name__ == "__main__":

@@ -3,35 +3,50 @@ import Testing
 
 @testable import TensorCore
 
-@Suite("LSTM kernels against the equations")
-struct LSTMKernelTests {
+@Suite("LSTM and GRU kernels against the equations")
+struct RecurrentKernelTests {
   let make = TensorFactory(seed: 19)
 
-  private func weights(inputs: Int, hidden: Int) -> (LSTMDirection.Weights, NaiveLSTM) {
+  private func weights(
+    _ kind: NaiveRecurrence.Kind, inputs: Int, hidden: Int
+  ) -> (RecurrentTensors, NaiveWeights) {
+    let gates = kind.gateCount * hidden
     let tensors = [
-      make.random(rows: 4 * hidden, columns: inputs),
-      make.random(rows: 4 * hidden, columns: hidden, scale: 0.5),
-      make.random(rows: 1, columns: 4 * hidden), make.random(rows: 1, columns: 4 * hidden),
+      make.random(rows: gates, columns: inputs),
+      make.random(rows: gates, columns: hidden, scale: 0.5),
+      make.random(rows: 1, columns: gates), make.random(rows: 1, columns: gates),
     ]
-    let naive = NaiveLSTM(
+    let naive = NaiveWeights(
       input: Matrix(tensors[0]), recurrent: Matrix(tensors[1]), inputBias: Matrix(tensors[2]),
       recurrentBias: Matrix(tensors[3]))
-    let weights = LSTMDirection.Weights(
+    let weights = RecurrentTensors(
       input: tensors[0], recurrent: tensors[1], inputBias: tensors[2], recurrentBias: tensors[3])
     return (weights, naive)
   }
 
-  @Test(
-    "forward and all gradients",
-    arguments: [[1], [4], [1, 3, 2], [2, 5, 1, 2, 3], [0, 2], [3, 3]], [false, true])
-  func direction(lengths: [Int], reverse: Bool) {
+  private static let lengths = [[1], [4], [1, 3, 2], [2, 5, 1, 2, 3], [0, 2], [3, 3]]
+
+  @Test("LSTM, forward and all gradients", arguments: lengths, [false, true])
+  func lstm(lengths: [Int], reverse: Bool) {
+    check(LSTMDirection.self, .lstm, lengths: lengths, reverse: reverse)
+  }
+
+  @Test("GRU, forward and all gradients", arguments: lengths, [false, true])
+  func gru(lengths: [Int], reverse: Bool) {
+    check(GRUDirection.self, .gru, lengths: lengths, reverse: reverse)
+  }
+
+  private func check<Direction: RecurrentDirection>(
+    _ type: Direction.Type, _ kind: NaiveRecurrence.Kind, lengths: [Int], reverse: Bool
+  ) {
     let (inputs, hidden, first) = (3, 9, 2)
-    let (weights, naive) = weights(inputs: inputs, hidden: hidden)
+    let (weights, naiveWeights) = weights(kind, inputs: inputs, hidden: hidden)
+    let naive = NaiveRecurrence(kind: kind, weights: naiveWeights)
     let groups = make.groups(lengths)
     let ranges = (0..<groups.count).map(groups.rows(of:))
     let x = make.random(rows: groups.rowCount, columns: inputs, scale: 2)
     let upstream = make.random(rows: groups.rowCount, columns: first + hidden)
-    let direction = LSTMDirection(
+    let direction = Direction(
       reverse: reverse, order: TimeMajor(groups, arena: make.arena), hiddenWidth: hidden,
       arena: make.arena)
     let output = make.arena.zeros(rows: groups.rowCount, columns: first + hidden)
@@ -50,29 +65,31 @@ struct LSTMKernelTests {
     expectClose(half.values, wanted.floats, tolerance: tolerance, floor: 1, "h")
 
     Elementwise.extractColumns(upstream, first: first, into: half, accumulate: false)
-    func loss(_ lstm: NaiveLSTM, _ x: Matrix) -> Double {
-      lstm.run(x, groups: ranges, reverse: reverse).dot(Matrix(half))
+    func loss(_ naive: NaiveRecurrence, _ x: Matrix) -> Double {
+      naive.run(x, groups: ranges, reverse: reverse).dot(Matrix(half))
     }
-    func gradient(_ path: WritableKeyPath<NaiveLSTM, Matrix>) -> Matrix {
-      numericalGradient(at: naive[keyPath: path]) { moved in
-        var lstm = naive
-        lstm[keyPath: path] = moved
-        return loss(lstm, Matrix(x))
+    func gradient(_ path: WritableKeyPath<NaiveWeights, Matrix>) -> Matrix {
+      numericalGradient(at: naive.weights[keyPath: path]) { moved in
+        var changed = naive
+        changed.weights[keyPath: path] = moved
+        return loss(changed, Matrix(x))
       }
     }
     direction.backward(
       upstream, packedRecurrent: PanelMatrix(packing: weights.recurrent, arena: make.arena),
       firstColumn: first)
-    let gates = Matrix(direction.gateGradients(arena: make.arena))
+    let gates = direction.gateGradients(arena: make.arena)
+    let (inputGates, recurrentGates) = (Matrix(gates.input), Matrix(gates.recurrent))
     let preceding = Matrix(direction.precedingHidden(arena: make.arena))
-    var ones = Matrix(rows: 1, columns: gates.rows)
-    for row in 0..<gates.rows { ones[0, row] = 1 }
+    var ones = Matrix(rows: 1, columns: inputGates.rows)
+    for row in 0..<inputGates.rows { ones[0, row] = 1 }
     for (name, actual, wanted) in [
-      ("W_ih", Naive.product(gates.transposed, Matrix(x)), gradient(\.input)),
-      ("W_hh", Naive.product(gates.transposed, preceding), gradient(\.recurrent)),
-      ("b", Naive.product(ones, gates), gradient(\.inputBias)),
+      ("W_ih", Naive.product(inputGates.transposed, Matrix(x)), gradient(\.input)),
+      ("W_hh", Naive.product(recurrentGates.transposed, preceding), gradient(\.recurrent)),
+      ("b_ih", Naive.product(ones, inputGates), gradient(\.inputBias)),
+      ("b_hh", Naive.product(ones, recurrentGates), gradient(\.recurrentBias)),
       (
-        "x", Naive.product(gates, Matrix(weights.input)),
+        "x", Naive.product(inputGates, Matrix(weights.input)),
         numericalGradient(at: Matrix(x)) { loss(naive, $0) }
       ),
     ] {
@@ -80,10 +97,10 @@ struct LSTMKernelTests {
     }
   }
 
-  @Test("time-major order takes long dialogues first and keeps ties in order")
+  @Test("time-major order takes long groups first and keeps ties in order")
   func timeMajor() {
     let order = TimeMajor(make.groups([2, 3, 1, 3, 0]), arena: make.arena)
-    // Rows: dialogue 0 has 0-1, 1 has 2-4, 2 has 5, 3 has 6-8, 4 has none.
+    // Rows: group 0 has 0-1, 1 has 2-4, 2 has 5, 3 has 6-8, 4 has none.
     #expect(Array(order.forwardRows) == [2, 6, 0, 5, 3, 7, 1, 4, 8])
     #expect(Array(order.reverseRows) == [4, 8, 1, 5, 3, 7, 0, 2, 6])
     #expect(Array(order.starts) == [0, 4, 7, 9])
@@ -91,18 +108,42 @@ struct LSTMKernelTests {
     #expect(order.positions(of: 1) == 4..<7)
   }
 
-  @Test("no dialogues at all")
+  @Test("no groups at all")
   func empty() {
+    checkEmpty(LSTMDirection.self, .lstm)
+    checkEmpty(GRUDirection.self, .gru)
+  }
+
+  private func checkEmpty<Direction: RecurrentDirection>(
+    _ type: Direction.Type, _ kind: NaiveRecurrence.Kind
+  ) {
     let order = TimeMajor(make.groups([]), arena: make.arena)
     #expect(order.stepCount == 0 && order.rowCount == 0)
-    let (weights, _) = weights(inputs: 3, hidden: 2)
-    let direction = LSTMDirection(
+    let (weights, _) = weights(kind, inputs: 3, hidden: 2)
+    let direction = Direction(
       reverse: false, order: order, hiddenWidth: 2, arena: make.arena)
-    let packed = PanelMatrix(packing: weights.recurrent, arena: make.arena)
     let none = make.arena.tensor(rows: 0, columns: 3)
+    direction.readInputs(
+      none, weights, products: .reproducible, arena: make.arena, workers: .single)
+    let packed = PanelMatrix(packing: weights.recurrent, arena: make.arena)
     direction.backward(none, packedRecurrent: packed, firstColumn: 0)
-    #expect(direction.gateGradients(arena: make.arena).count == 0)
+    #expect(direction.gateGradients(arena: make.arena).recurrent.count == 0)
     #expect(direction.precedingHidden(arena: make.arena).count == 0)
+  }
+
+  @Test("weights of another number of gates are refused")
+  func refusals() async {
+    await #expect(processExitsWith: .failure) {
+      let make = TensorFactory()
+      let direction = GRUDirection(
+        reverse: false, order: TimeMajor(make.groups([1]), arena: make.arena), hiddenWidth: 2,
+        arena: make.arena)
+      let row = make.random(rows: 1, columns: 6)
+      let weights = RecurrentTensors(
+        input: make.random(rows: 8, columns: 3), recurrent: make.random(rows: 8, columns: 2),
+        inputBias: row, recurrentBias: row)
+      direction.check(weights, hiddenWidth: 2)
+    }
   }
 
   @Test("gathering and scattering are inverse")
