@@ -105,7 +105,7 @@ extension Tape {
     case .row:
       Elementwise.sumRows(dy, segments: segments, into: gradient, accumulate: accumulate)
     case .lookup(let ids):
-      Embedding.backward(
+      Lookup.backward(
         dy, ids: ids, segments: segments, into: gradient, accumulate: accumulate, arena: arena)
     }
   }

@@ -237,6 +237,45 @@ struct LayerTests {
     expectSameBits(pass(nil).dropout(x, layer).value.values, x.value.values, "kept")
   }
 
+  @Test("an embedding looks up rows of its parameter and adds up their gradients")
+  func embedding() {
+    var layout = ParameterLayout()
+    let layer = Embedding("e", count: 5, width: 3, in: &layout)
+    #expect(layout.parameters.map { "\($0.name) \($0.shape)" } == ["e.weight [5, 3]"])
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 1)
+    let gradients = FloatBuffer(count: layout.count)
+    let tape = Tape(arena: make.arena)
+    parameters.beginGradients(in: gradients.pointer)
+    let ids = [2, 0, 2, 4]
+    let y = layer(
+      make.integers(ids), in: tape.makeRowSpace(segments: make.segments([1, 3])),
+      Pass(tape: tape, parameters: parameters, randomness: nil))
+    let table = parameters.tensor(of: layout.parameters[0])
+    expectSameBits(y.value.values, ids.flatMap { table.rows($0..<$0 + 1).values }, "rows")
+    _ = tape.projection(
+      y, onto: make.tensor([1, 2, 3, 4, 5, 6, 10, 20, 30, 7, 8, 9], rows: 4, columns: 3))
+    tape.backward()
+    parameters.finishGradients()
+    #expect(
+      Array(gradients.elements[layout.parameters[0].range])
+        == [4, 5, 6, 0, 0, 0, 11, 22, 33, 0, 0, 0, 7, 8, 9])
+  }
+
+  @Test(
+    "an embedding begins with the standard deviation asked for", arguments: [1, 0.02] as [Float])
+  func embeddingScale(deviation: Float) {
+    var layout = ParameterLayout()
+    _ = Embedding("e", count: 200, width: 50, standardDeviation: deviation, in: &layout)
+    let parameters = Parameters(layout: layout)
+    parameters.initialize(seed: 1)
+    let values = parameters.tensor(of: layout.parameters[0]).values.map { Double($0 / deviation) }
+    let mean = values.reduce(0, +) / 10_000
+    let square = values.reduce(0) { $0 + $1 * $1 } / 10_000
+    // Means of 10,000 values, whose squares have a standard deviation of 0.9; five deviations.
+    #expect(abs(mean) < 5 * 0.01 && abs(square - 1) < 5 * 0.009)
+  }
+
   @Test("a bias of the keys has no gradient and changes no attention")
   func keyBias() {
     var layout = ParameterLayout()

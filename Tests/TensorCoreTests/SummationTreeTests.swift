@@ -95,7 +95,7 @@ struct SummationTreeTests {
         "table",
         kernel(leaves) {
           let ids = make.integers([Int](repeating: 0, count: count))
-          Embedding.backward(
+          Lookup.backward(
             $0, ids: ids, segments: $1, into: $2, accumulate: false, arena: make.arena)
         }
       ),

@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 
 /// Looked up rows against their naive twins.
-@Suite("Embedding kernels against their naive twins")
-struct EmbeddingKernelTests {
+@Suite("Lookup kernels against their naive twins")
+struct LookupKernelTests {
   static let ids = [3, 0, 3, 3, 1, 0, 3, 5, 1, 3]
   static let segments = [[10], [4, 0, 6], [1, 2, 3, 4], [2, 2, 2, 2, 2]]
 
@@ -14,7 +14,7 @@ struct EmbeddingKernelTests {
   func forward(width: Int) {
     let table = make.random(rows: 6, columns: width)
     let y = make.random(rows: Self.ids.count, columns: width)
-    Embedding.forward(table, ids: make.integers(Self.ids), into: y)
+    Lookup.forward(table, ids: make.integers(Self.ids), into: y)
     expectSameBits(y.values, Self.ids.flatMap { table.rows($0..<$0 + 1).values }, "rows")
   }
 
@@ -31,7 +31,7 @@ struct EmbeddingKernelTests {
       run(dy, ids: Self.ids, lengths, into: dtable, accumulate: accumulate)
       expectClose(
         dtable.elements.map(Double.init), expected.values, tolerance: sumTolerance(6), floor: 1,
-        "embedding backward")
+        "lookup backward")
       // Rows that nobody looked up.
       for id in [2, 4] {
         let elements = id * width..<(id + 1) * width
@@ -64,7 +64,7 @@ struct EmbeddingKernelTests {
   private func run(
     _ dy: Tensor, ids: [Int], _ lengths: [Int], into dtable: Tensor, accumulate: Bool
   ) {
-    Embedding.backward(
+    Lookup.backward(
       dy, ids: make.integers(ids), segments: make.segments(lengths), into: dtable,
       accumulate: accumulate, arena: make.arena)
   }

@@ -1,7 +1,7 @@
 /// Rows of a table, looked up by their numbers.
 ///
 /// Letters: N rows of the output, V rows of the table.
-package enum Embedding {
+package enum Lookup {
   /// `y[row] = table[ids[row]]`.
   ///
   /// - Parameters:

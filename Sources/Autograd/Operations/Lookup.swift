@@ -12,7 +12,7 @@ extension Tape {
     _ ids: UnsafeBufferPointer<Int>, in table: Variable, space: RowSpace?
   ) -> Variable {
     let y = makeVariable(rows: ids.count, columns: table.value.columns, in: space)
-    Embedding.forward(table.value, ids: ids, into: y.value)
+    Lookup.forward(table.value, ids: ids, into: y.value)
     countUse(of: table)
     record(LookupOperation(ids: ids, table: table, y: y))
     return y
