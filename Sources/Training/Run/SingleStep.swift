@@ -123,7 +123,7 @@ package struct StepOutcome {
     var writer = SafetensorsWriter()
     writer.add("logits", columns(0..<model.classCount), shape: [rows.count, model.classCount])
     addExtras(to: &writer)
-    addRunningBuffers(to: &writer)
+    buffers.add(to: &writer, sums: false)
     for parameter in model.layout.parameters {
       writer.add(
         "gradient.\(parameter.name)", Array(gradients[parameter.range]), shape: parameter.shape)
@@ -140,25 +140,6 @@ package struct StepOutcome {
       for name in names {
         writer.add(name, columns(column..<column + 1), shape: [rows.count])
         column += 1
-      }
-    }
-  }
-
-  private func addRunningBuffers(to writer: inout SafetensorsWriter) {
-    let layout = buffers.layout
-    for mean in layout.means {
-      writer.add(mean.name, buffers.values(of: mean), shape: layout.sums(of: mean).shape)
-    }
-    let sums = layout.means.map { layout.sums(of: $0) }
-    for buffer in layout.buffers where !sums.contains(buffer) {
-      let bytes = UnsafeRawBufferPointer(buffers.bytes(of: buffer))
-      switch buffer.type {
-      case .float64:
-        writer.add(
-          buffer.name, Array(bytes.assumingMemoryBound(to: Double.self)), shape: buffer.shape)
-      case .int64:
-        writer.add(
-          buffer.name, Array(bytes.assumingMemoryBound(to: Int64.self)), shape: buffer.shape)
       }
     }
   }

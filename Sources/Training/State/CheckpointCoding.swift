@@ -50,7 +50,7 @@ extension CheckpointCoding {
     add(snapshot.parameters, "", snapshot, to: &contents)
     add(snapshot.firstMoment, firstMoment, snapshot, to: &contents)
     add(snapshot.secondMoment, secondMoment, snapshot, to: &contents)
-    addRunningBuffers(snapshot.buffers, to: &contents)
+    if snapshot.buffers.layout.isPersistent { snapshot.buffers.add(to: &contents) }
     return contents
   }
 
@@ -76,27 +76,6 @@ extension CheckpointCoding {
     for parameter in snapshot.model.layout.parameters {
       let values = UnsafeBufferPointer(rebasing: buffer.elements[parameter.range])
       contents.add(prefix + parameter.name, values, shape: parameter.shape)
-    }
-  }
-
-  private static func addRunningBuffers(
-    _ buffers: RunningBuffers, to contents: inout CheckpointContents
-  ) {
-    let layout = buffers.layout
-    guard layout.isPersistent else { return }
-    for mean in layout.means {
-      contents.add(mean.name, buffers.values(of: mean), shape: layout.sums(of: mean).shape)
-    }
-    for buffer in layout.buffers {
-      let bytes = UnsafeRawBufferPointer(buffers.bytes(of: buffer))
-      switch buffer.type {
-      case .float64:
-        contents.add(
-          buffer.name, Array(bytes.assumingMemoryBound(to: Double.self)), shape: buffer.shape)
-      case .int64:
-        contents.add(
-          buffer.name, Array(bytes.assumingMemoryBound(to: Int64.self)), shape: buffer.shape)
-      }
     }
   }
 }

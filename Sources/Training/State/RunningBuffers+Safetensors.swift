@@ -1,5 +1,44 @@
+import Checkpointing
 import Files
 import NeuralNet
+
+/// A file of tensors that is being put together.
+package protocol TensorCollection {
+  /// Adds a tensor.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name, which no other tensor has.
+  ///   - values: its elements, row-major.
+  ///   - shape: its extents, slowest first.
+  mutating func add<Element: SafetensorsElement>(
+    _ name: String, _ values: [Element], shape: [Int])
+}
+
+extension SafetensorsWriter: TensorCollection {}
+extension CheckpointContents: TensorCollection {}
+
+extension RunningBuffers {
+  /// Adds the means and the buffers to a file.
+  ///
+  /// - Parameters:
+  ///   - file: the file.
+  ///   - sums: whether the exact sums of means are added too.
+  package func add(to file: inout some TensorCollection, sums: Bool = true) {
+    for mean in layout.means {
+      file.add(mean.name, values(of: mean), shape: layout.sums(of: mean).shape)
+    }
+    let sumsOfMeans = layout.means.map { layout.sums(of: $0) }
+    for buffer in layout.buffers where sums || !sumsOfMeans.contains(buffer) {
+      let values = bytes(of: buffer)
+      switch buffer.type {
+      case .float64:
+        file.add(buffer.name, Array(values.bindMemory(to: Double.self)), shape: buffer.shape)
+      case .int64:
+        file.add(buffer.name, Array(values.bindMemory(to: Int64.self)), shape: buffer.shape)
+      }
+    }
+  }
+}
 
 extension SafetensorsFile {
   /// Checks that a tensor is there in the shape that the model has.
