@@ -78,7 +78,7 @@ package struct GradientSlot: BitwiseCopyable {
   }
 }
 
-/// A few variables of a step, such as one for each modality, without an allocation on the heap.
+/// A few variables of a step, such as the views of the same rows, without an allocation on the heap.
 package struct VariableList: BitwiseCopyable, RandomAccessCollection {
   private let variables: UnsafeMutableBufferPointer<Variable>
 

@@ -61,7 +61,7 @@ struct ContextRefusion {
     let pairCount = aligned.count * (aligned.count - 1) / 2
     for a in 0..<aligned.count {
       for b in a + 1..<aligned.count {
-        Prototypes.addCosines(
+        Cosine.addRows(
           aligned[a].value, aligned[b].value, scale: 1 / Float(pairCount), into: psi)
       }
     }
@@ -95,8 +95,8 @@ struct ContextRefusion {
     let weight = Float(shape.options.prototype) * Float(scale)
     let prototypes = prototypes.staged(pass)
     for x in aligned {
-      let sums = pass.tape.prototypeMargin(
-        x, labels: labels, prototypes: prototypes,
+      let sums = pass.tape.marginLoss(
+        x, labels: labels, targets: prototypes,
         margin: Float(shape.options.margin), weight: weight)
       losses.add(sums, scale: scale, to: .prototype)
     }

@@ -35,8 +35,8 @@ struct Disentanglement {
 
   private let modalityBranch: Branch
   private let utteranceBranch: Branch
-  private let modalityContrast: Contrast?
-  private let utteranceContrast: Contrast?
+  private let modalityContrast: GroupContrastiveLoss?
+  private let utteranceContrast: GroupContrastiveLoss?
   private let weight: Float
 
   init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
@@ -45,19 +45,20 @@ struct Disentanglement {
     let options = shape.options
     let count = shape.modalities.count
     weight = Float(options.contrastive)
-    func contrast(_ positives: Contrast.Positives, _ temperature: Double) -> Contrast {
-      Contrast(
+    func contrast(
+      _ positives: GroupContrastiveLoss.Positives, _ temperature: Double
+    ) -> GroupContrastiveLoss {
+      GroupContrastiveLoss(
         positives: positives, temperature: Float(temperature),
-        averagesPositives: options.reduction == .mean,
-        modalityCount: count)
+        averagesPositives: options.reduction == .mean, viewCount: count)
     }
     // With a single modality there is nothing to hold apart: both losses are zero.
     modalityContrast =
       count > 1 && !options.has(.noModality)
-      ? contrast(.sameModality, options.modalityTemperature) : nil
+      ? contrast(.sameView, options.modalityTemperature) : nil
     utteranceContrast =
       count > 1 && !options.has(.noUtterance)
-      ? contrast(.sameUtterance, options.utteranceTemperature) : nil
+      ? contrast(.sameRow, options.utteranceTemperature) : nil
   }
 
   /// - Parameter s: projected features, [N, width] each.
@@ -69,9 +70,10 @@ struct Disentanglement {
   func addLosses(
     _ features: Features, to losses: LossCollector, _ pass: Pass
   ) {
-    func sums(_ rows: VariableList, _ contrast: Contrast, scale: Double) -> SegmentSums {
-      pass.tape.contrastive(
-        rows, contrast: contrast, weight: weight * Float(scale))
+    func sums(
+      _ views: VariableList, _ contrast: GroupContrastiveLoss, scale: Double
+    ) -> SegmentSums {
+      pass.tape.contrastiveLoss(views, contrast, weight: weight * Float(scale))
     }
     if let modalityContrast {
       let scale = losses.scales.modalityAnchor

@@ -39,7 +39,7 @@ struct EmotionPrototypes: Sendable {
     let batch = try sum.sum(count: sumCount + emotionCount) { rows, buffer in
       let labels = UnsafeBufferPointer(rebasing: labels[rows])
       for x in aligned {
-        Prototypes.accumulate(x.value.rows(rows), labels: labels, into: buffer)
+        ClassSums.add(x.value.rows(rows), labels: labels, into: buffer)
       }
       for label in labels { buffer[sumCount + label] += Double(aligned.count) }
     }

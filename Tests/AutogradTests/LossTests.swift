@@ -45,68 +45,68 @@ struct LossTests {
   }
 
   /// Rows lie far from the corner of the loss, where it has no derivative.
-  @Test("prototype margin, rows inside and outside")
-  func prototypeMargin() throws {
-    let prototypes = make.random(rows: 2, columns: 9)
+  @Test("margin loss, rows inside and outside")
+  func marginLoss() throws {
+    let targets = make.random(rows: 2, columns: 9)
     let x = make.random(rows: 4, columns: 9, scale: 3)
-    x.rows(1..<2).copy(from: prototypes.rows(1..<2))
+    x.rows(1..<2).copy(from: targets.rows(1..<2))
     let labels = make.integers([0, 1, 1, 0])
     let check = GradientCheck([x]) { tape, v in
       0.75
-        * tape.prototypeMargin(
-          v[0], labels: labels, prototypes: prototypes, margin: 0.1, weight: 0.75
+        * tape.marginLoss(
+          v[0], labels: labels, targets: targets, margin: 0.1, weight: 0.75
         ).total
     }
-    check.expectRight("prototype margin")
+    check.expectRight("margin loss")
     let gradient = try #require(check.gradients()[0])
     #expect(gradient[9..<18].allSatisfy { $0 == 0 }, "inside the margin")
     #expect(!gradient[0..<9].contains(0) && !gradient[18..<36].contains(0), "outside")
   }
 
-  struct ContrastCase: Sendable {
+  struct ContrastiveCase: Sendable {
     let lengths: [Int]
-    let modalities: Int
-    let positives: Contrast.Positives
+    let views: Int
+    let positives: GroupContrastiveLoss.Positives
     let averages: Bool
   }
 
   @Test(
-    "contrastive loss, dialogues of one utterance and a single modality too",
+    "contrastive loss, groups of one row and a single view too",
     arguments: [[1], [4], [1, 3, 2]].flatMap { lengths in
-      [1, 2, 3].flatMap { modalities in
-        [(Contrast.Positives.sameModality, true), (.sameUtterance, true), (.sameModality, false)]
+      [1, 2, 3].flatMap { views in
+        [(GroupContrastiveLoss.Positives.sameView, true), (.sameRow, true), (.sameView, false)]
           .map {
-            ContrastCase(
-              lengths: lengths, modalities: modalities, positives: $0.0, averages: $0.1)
+            ContrastiveCase(
+              lengths: lengths, views: views, positives: $0.0, averages: $0.1)
           }
       }
     })
-  func contrastive(test: ContrastCase) {
+  func contrastive(test: ContrastiveCase) {
     let groups = make.groups(test.lengths)
-    let contrast = Contrast(
+    let loss = GroupContrastiveLoss(
       positives: test.positives, temperature: 0.5, averagesPositives: test.averages,
-      modalityCount: test.modalities)
-    let rows = (0..<test.modalities).map { _ in
+      viewCount: test.views)
+    let views = (0..<test.views).map { _ in
       make.random(rows: groups.rowCount, columns: 9, scale: 3)
     }
-    GradientCheck(rows) { tape, v in
+    GradientCheck(views) { tape, v in
       let space = tape.makeRowSpace(groups: groups)
-      let rows = tape.list(v.map { $0.placed(in: space) })
-      return 0.75 * tape.contrastive(rows, contrast: contrast, weight: 0.75).total
+      let views = tape.list(v.map { $0.placed(in: space) })
+      return 0.75 * tape.contrastiveLoss(views, loss, weight: 0.75).total
     }.expectRight("contrastive loss")
   }
 
   @Test("contrastive loss with a row of zeros stays finite")
   func contrastiveZeroRow() {
     let groups = make.groups([2, 2])
-    let rows = (0..<2).map { _ in make.random(rows: 4, columns: 5) }
-    rows[0].rows(1..<2).fill(0)
-    let contrast = Contrast(
-      positives: .sameModality, temperature: 0.5, averagesPositives: true, modalityCount: 2)
-    let gradients = GradientCheck(rows) { tape, v in
+    let views = (0..<2).map { _ in make.random(rows: 4, columns: 5) }
+    views[0].rows(1..<2).fill(0)
+    let loss = GroupContrastiveLoss(
+      positives: .sameView, temperature: 0.5, averagesPositives: true, viewCount: 2)
+    let gradients = GradientCheck(views) { tape, v in
       let space = tape.makeRowSpace(groups: groups)
-      let rows = tape.list(v.map { $0.placed(in: space) })
-      return tape.contrastive(rows, contrast: contrast, weight: 1).total
+      let views = tape.list(v.map { $0.placed(in: space) })
+      return tape.contrastiveLoss(views, loss, weight: 1).total
     }.gradients()
     #expect(gradients.allSatisfy { $0?.allSatisfy(\.isFinite) == true })
   }

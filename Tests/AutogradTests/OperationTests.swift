@@ -148,9 +148,9 @@ struct OperationTests {
   }
 }
 
-/// Gradient checks of the operations over whole dialogues.
-@Suite("Gradients of operations over dialogues")
-struct DialogueOperationTests {
+/// Gradient checks of the operations over groups of rows.
+@Suite("Gradients of operations over groups")
+struct GroupOperationTests {
   let make = TensorFactory(seed: 33)
 
   @Test("attention", arguments: [[1], [1, 1, 1], [4], [3, 1, 5]], [1, 2])
@@ -188,7 +188,7 @@ struct DialogueOperationTests {
     }.expectRight("attention of a tensor with itself")
   }
 
-  @Test("attention weights over modalities", arguments: [1, 2, 3])
+  @Test("attention weights over several tensors", arguments: [1, 2, 3])
   func attentionWeights(count: Int) {
     let tensors = (0...count).map { _ in make.random(rows: 4, columns: 9) }
     GradientCheck(tensors) { tape, v in

@@ -83,18 +83,18 @@ struct TapeTests {
     let target = make.random(rows: 4, columns: 6)
     let labels = make.integers([0, 1, 1, 5])
     let groups = make.groups([1, 3])
-    let contrast = Contrast(
-      positives: .sameUtterance, temperature: 0.5, averagesPositives: true, modalityCount: 2)
-    let prototypes = make.random(rows: 6, columns: 6)
+    let loss = GroupContrastiveLoss(
+      positives: .sameRow, temperature: 0.5, averagesPositives: true, viewCount: 2)
+    let targets = make.random(rows: 6, columns: 6)
     GradientCheck([x]) { tape, v in
       let x = v[0].placed(in: tape.makeRowSpace(groups: groups))
       let list = tape.list([x, tape.tanh(x)])
       return tape.crossEntropy(v[0], labels: labels, weight: 1).sums.total
         + tape.squaredError(v[0], target: target, weight: 1).total
-        + tape.prototypeMargin(
-          v[0], labels: labels, prototypes: prototypes, margin: 0.01, weight: 1
+        + tape.marginLoss(
+          v[0], labels: labels, targets: targets, margin: 0.01, weight: 1
         ).total
-        + tape.contrastive(list, contrast: contrast, weight: 1).total
+        + tape.contrastiveLoss(list, loss, weight: 1).total
         + tape.projection(v[0], onto: target)
     }.expectRight("sum of losses")
   }

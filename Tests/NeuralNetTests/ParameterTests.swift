@@ -231,7 +231,7 @@ struct LayerTests {
       Pass(tape: tape, parameters: parameters, randomness: randomness)
     }
     let mask = make.arena.zeros(rows: 7, columns: 9)
-    layer.fill(mask, dialogues: groups, randomness: randomness, workers: .single)
+    layer.fill(mask, groups: groups, randomness: randomness, workers: .single)
     let dropped = pass(randomness).dropout(x, layer).value.values
     expectSameBits(dropped, zip(x.value.values, mask.values).map { $0 * $1 }, "dropped")
     expectSameBits(pass(nil).dropout(x, layer).value.values, x.value.values, "kept")

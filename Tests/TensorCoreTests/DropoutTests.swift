@@ -15,7 +15,7 @@ struct DropoutTests {
     let groups = make.groups(lengths, identifiers: identifiers)
     let mask = make.arena.tensor(rows: groups.rowCount, columns: width)
     layer.fill(
-      mask, dialogues: groups, randomness: randomness, workers: Workers(count: workers))
+      mask, groups: groups, randomness: randomness, workers: Workers(count: workers))
     return (0..<groups.count).map { mask.rows(groups.rows(of: $0)).values }
   }
 
@@ -24,13 +24,13 @@ struct DropoutTests {
   @Test("element by element from the stream's words", arguments: [0, 1, 3, 4, 7, 63, 64, 65, 301])
   func matchesStream(width: Int) {
     let masks = mask(layer, lengths: [3, 1], identifiers: [41, 7], width: width, randomness)
-    for (mask, dialogue) in zip(masks, [41, 7]) {
+    for (mask, identifier) in zip(masks, [41, 7]) {
       var stream = RandomStream(
-        seed: 0xA_0000_0001, purpose: "dropout.input.text", step: 3, item: dialogue)
+        seed: 0xA_0000_0001, purpose: "dropout.input.text", step: 3, item: identifier)
       let expected = mask.map { _ in
         stream.nextWord32() >= UInt32((0.2 * 0x1p32).rounded()) ? Float(1.25) : 0
       }
-      expectSameBits(mask, expected, "dialogue \(dialogue)")
+      expectSameBits(mask, expected, "group \(identifier)")
     }
   }
 
@@ -45,29 +45,29 @@ struct DropoutTests {
     if probability == 0 { #expect(kept == 1) }
   }
 
-  @Test("a dialogue's mask does not depend on its batch or the number of workers")
+  @Test("a group's mask does not depend on its batch or the number of workers")
   func batchIndependence() {
     let together = mask(layer, lengths: [5, 1, 7], identifiers: [3, 9, 4], width: 33, randomness)
     let reordered = mask(
       layer, lengths: [7, 5], identifiers: [4, 3], width: 33, randomness, workers: 3)
-    expectSameBits(reordered[0], together[2], "dialogue 4")
-    expectSameBits(reordered[1], together[0], "dialogue 3")
+    expectSameBits(reordered[0], together[2], "group 4")
+    expectSameBits(reordered[1], together[0], "group 3")
     let threaded = mask(
       layer, lengths: [5, 1, 7], identifiers: [3, 9, 4], width: 33, randomness, workers: 2)
     expectSameBits(threaded.flatMap { $0 }, together.flatMap { $0 }, "2 workers")
   }
 
-  @Test("layers, steps, seeds and dialogues have masks of their own")
+  @Test("layers, steps, seeds and groups have masks of their own")
   func independence() {
     func sample(
-      _ layer: Dropout, seed: UInt64 = 1, step: Int = 0, dialogue: Int = 0
+      _ layer: Dropout, seed: UInt64 = 1, step: Int = 0, group: Int = 0
     ) -> [Float] {
       let randomness = Dropout.Randomness(seed: seed, step: step, probability: 0.5)
-      return mask(layer, lengths: [10], identifiers: [dialogue], width: 100, randomness)[0]
+      return mask(layer, lengths: [10], identifiers: [group], width: 100, randomness)[0]
     }
     let masks = [
       sample(layer), sample(Dropout(layer: "input.audio")), sample(layer, seed: 2),
-      sample(layer, seed: 1 << 32 | 1), sample(layer, step: 1), sample(layer, dialogue: 1),
+      sample(layer, seed: 1 << 32 | 1), sample(layer, step: 1), sample(layer, group: 1),
     ]
     for a in masks.indices {
       for b in masks.indices where b > a {

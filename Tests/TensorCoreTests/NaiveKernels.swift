@@ -143,22 +143,23 @@ enum Naive {
     return zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } / (norm(a) * norm(b))
   }
 
-  /// (3) or (5) of one dialogue; `modalities` holds a matrix [n, width] for each modality.
-  static func contrast(
-    _ modalities: [Matrix], sameModality: Bool, temperature: Double, averages: Bool
+  /// The contrastive loss of one group; `views` holds a matrix [n, width] for each view.
+  static func contrastiveLoss(
+    _ views: [Matrix], sameView: Bool, temperature: Double, averages: Bool
   ) -> Double {
-    var rows: [(modality: Int, utterance: Int, values: [Double])] = []
-    for (m, x) in modalities.enumerated() {
-      for u in 0..<x.rows { rows.append((m, u, x.row(u))) }
+    var vectors: [(view: Int, row: Int, values: [Double])] = []
+    for (view, x) in views.enumerated() {
+      for row in 0..<x.rows { vectors.append((view, row, x.row(row))) }
     }
     var sum = 0.0
-    for i in rows.indices {
-      let others = rows.indices.filter { $0 != i }
+    for i in vectors.indices {
+      let others = vectors.indices.filter { $0 != i }
       let positives = others.filter {
-        sameModality
-          ? rows[$0].modality == rows[i].modality : rows[$0].utterance == rows[i].utterance
+        sameView ? vectors[$0].view == vectors[i].view : vectors[$0].row == vectors[i].row
       }
-      func power(_ j: Int) -> Double { exp(cosine(rows[i].values, rows[j].values) / temperature) }
+      func power(_ j: Int) -> Double {
+        exp(cosine(vectors[i].values, vectors[j].values) / temperature)
+      }
       let denominator = others.reduce(0) { $0 + power($1) }
       let terms = positives.reduce(0) { $0 - log(power($1) / denominator) }
       if !positives.isEmpty { sum += averages ? terms / Double(positives.count) : terms }
@@ -166,9 +167,9 @@ enum Naive {
     return sum
   }
 
-  static func margin(_ x: Matrix, labels: [Int], prototypes: Matrix, margin: Double) -> Double {
+  static func margin(_ x: Matrix, labels: [Int], targets: Matrix, margin: Double) -> Double {
     (0..<x.rows).reduce(0) { sum, row in
-      let squares = zip(x.row(row), prototypes.row(labels[row])).map { ($0 - $1) * ($0 - $1) }
+      let squares = zip(x.row(row), targets.row(labels[row])).map { ($0 - $1) * ($0 - $1) }
       return sum + max(squares.reduce(0, +) / Double(x.columns) - margin, 0)
     }
   }

@@ -32,7 +32,7 @@ extension Tape {
     return y
   }
 
-  /// Attention of one row over several tensors, the fusion weights of `cfm-attention`.
+  /// Attention of every row over the same row of several tensors.
   ///
   /// ```
   /// w_m = softmax over m of (q . k_m / sqrt(width)), row by row

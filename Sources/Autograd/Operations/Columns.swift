@@ -29,7 +29,7 @@ extension Tape {
     return y
   }
 
-  /// `y = sum over i of weights_i[row] values_i`, (16).
+  /// `y = sum over i of weights_i[row] values_i`.
   ///
   /// - Parameters:
   ///   - values: [N, width] each.

@@ -18,7 +18,7 @@ extension Tape {
     }
     let y = makeVariable(like: x)
     let mask = arena.tensor(rows: x.value.rows, columns: x.value.columns)
-    layer.fill(mask, dialogues: space.groups, randomness: randomness, workers: workers)
+    layer.fill(mask, groups: space.groups, randomness: randomness, workers: workers)
     Elementwise.multiply(x.value, mask, into: y.value, accumulate: false, workers: workers)
     record(DropoutOperation(x: x, y: y, mask: mask))
     return y

@@ -4,7 +4,7 @@ import TensorCore
 // `Double` and takes `weight`, the derivative of the whole loss by those sums.
 
 extension Tape {
-  /// The sum over rows of the cross-entropy between logits and labels, (13) and (24).
+  /// The sum over rows of the cross-entropy between logits and labels.
   ///
   /// - Parameters:
   ///   - logits: [N, K].
@@ -26,7 +26,7 @@ extension Tape {
     return (sums, probabilities)
   }
 
-  /// The sum of squared differences from a constant target, (14).
+  /// The sum of squared differences from a constant target.
   package func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
     record(SquaredErrorOperation(x: x, target: target, weight: weight))
     return sums(ofRows: x.value.rows, in: x.space) { rows in
@@ -34,45 +34,52 @@ extension Tape {
     }
   }
 
-  /// The sum over rows of `max(mean (R_label - x)^2 - margin, 0)`, (19), with R constant.
-  package func prototypeMargin(
-    _ x: Variable, labels: UnsafeBufferPointer<Int>, prototypes: Tensor, margin: Float,
+  /// The sum over rows of `max(mean (t_label - x)^2 - margin, 0)`.
+  ///
+  /// - Parameters:
+  ///   - x: [N, width].
+  ///   - labels: the class of every row, 0 ..< K.
+  ///   - targets: the vector t of each class, [K, width], constant.
+  ///   - margin: the mean squared distance that costs nothing.
+  ///   - weight: the derivative of the loss by the sum.
+  package func marginLoss(
+    _ x: Variable, labels: UnsafeBufferPointer<Int>, targets: Tensor, margin: Float,
     weight: Float
   ) -> SegmentSums {
     let isActive = arena.tensor(rows: x.value.rows, columns: 1)
     let sums = sums(ofRows: x.value.rows, in: x.space) { rows in
-      Prototypes.marginForward(
+      MarginLoss.forward(
         x.value.rows(rows), labels: UnsafeBufferPointer(rebasing: labels[rows]),
-        prototypes: prototypes, margin: margin, isActive: isActive.rows(rows))
+        targets: targets, margin: margin, isActive: isActive.rows(rows))
     }
     record(
-      PrototypeMarginOperation(
-        x: x, labels: labels, prototypes: prototypes, isActive: isActive, weight: weight))
+      MarginLossOperation(
+        x: x, labels: labels, targets: targets, isActive: isActive, weight: weight))
     return sums
   }
 
-  /// The sum over anchors of the contrastive loss, (3) and (5), within each group.
+  /// The sum over anchors of a contrastive loss within each group; rows of no space form one group.
   ///
   /// - Parameters:
-  ///   - rows: one variable for each modality, [N, width].
-  ///   - contrast: positives, temperature and reduction.
-  ///   - weight: the derivative of the loss by the sum.
-  package func contrastive(
-    _ rows: VariableList, contrast: Contrast, weight: Float
+  ///   - views: several vectors of the same rows, [N, width] each.
+  ///   - loss: positives, temperature and reduction.
+  ///   - weight: the derivative of the whole loss by the sum.
+  package func contrastiveLoss(
+    _ views: VariableList, _ loss: GroupContrastiveLoss, weight: Float
   ) -> SegmentSums {
-    let space = commonSpace(rows)
-    let dialogues = groups(ofRows: rows[0].value.rows, in: space)
-    let blocks = arena.allocate(Contrast.Block.self, count: dialogues.count)
-    let width = rows[0].value.columns
+    let space = commonSpace(views)
+    let groups = groups(ofRows: views[0].value.rows, in: space)
+    let blocks = arena.allocate(GroupContrastiveLoss.Block.self, count: groups.count)
+    let width = views[0].value.columns
     var next = 0
-    let sums = sums(ofRows: dialogues.rowCount, in: space) { segment in
+    let sums = sums(ofRows: groups.rowCount, in: space) { segment in
       var sum = 0.0
-      while next < dialogues.count, dialogues.rows(of: next).upperBound <= segment.upperBound {
-        let range = dialogues.rows(of: next)
-        let block = contrast.makeBlock(rows: range, arena: arena, width: width) {
-          UnsafePointer(rows[$0].value.row($1))
+      while next < groups.count, groups.rows(of: next).upperBound <= segment.upperBound {
+        let rows = groups.rows(of: next)
+        let block = loss.makeBlock(rows: rows, arena: arena, width: width) {
+          UnsafePointer(views[$0].value.row($1))
         }
-        sum += contrast.forward(block, utterances: range.count)
+        sum += loss.forward(block, rows: rows.count)
         blocks.initializeElement(at: next, to: block)
         next += 1
       }
@@ -80,7 +87,7 @@ extension Tape {
     }
     record(
       ContrastiveOperation(
-        rows: rows, dialogues: dialogues, contrast: contrast, blocks: blocks, weight: weight))
+        views: views, groups: groups, loss: loss, blocks: blocks, weight: weight))
     return sums
   }
 
@@ -123,45 +130,45 @@ private struct SquaredErrorOperation: Operation {
   }
 }
 
-private struct PrototypeMarginOperation: Operation {
+private struct MarginLossOperation: Operation {
   let x: Variable
   let labels: UnsafeBufferPointer<Int>
-  let prototypes: Tensor
+  let targets: Tensor
   let isActive: Tensor
   let weight: Float
 
   func backward(on tape: Tape) {
     tape.contribute(to: x) { dx, accumulate in
-      Prototypes.marginBackward(
-        x.value, labels: labels, prototypes: prototypes, isActive: isActive, weight: weight,
+      MarginLoss.backward(
+        x.value, labels: labels, targets: targets, isActive: isActive, weight: weight,
         into: dx, accumulate: accumulate)
     }
   }
 }
 
 private struct ContrastiveOperation: Operation {
-  let rows: VariableList
-  let dialogues: RowGroups
-  let contrast: Contrast
-  let blocks: UnsafeMutableBufferPointer<Contrast.Block>
+  let views: VariableList
+  let groups: RowGroups
+  let loss: GroupContrastiveLoss
+  let blocks: UnsafeMutableBufferPointer<GroupContrastiveLoss.Block>
   let weight: Float
 
   func backward(on tape: Tape) {
-    let gradients = tape.arena.allocate(Tensor.self, count: rows.count)
-    for (modality, x) in rows.enumerated() {
+    let gradients = tape.arena.allocate(Tensor.self, count: views.count)
+    for (view, x) in views.enumerated() {
       gradients.initializeElement(
-        at: modality, to: tape.arena.tensor(rows: x.value.rows, columns: x.value.columns))
+        at: view, to: tape.arena.tensor(rows: x.value.rows, columns: x.value.columns))
     }
-    for index in 0..<dialogues.count {
-      contrast.backward(
-        blocks[index], rows: dialogues.rows(of: index), weight: weight, arena: tape.arena
-      ) { modality, row, gradient in
-        gradients[modality].row(row).update(from: gradient, count: gradients[modality].columns)
+    for index in 0..<groups.count {
+      loss.backward(
+        blocks[index], rows: groups.rows(of: index), weight: weight, arena: tape.arena
+      ) { view, row, gradient in
+        gradients[view].row(row).update(from: gradient, count: gradients[view].columns)
       }
     }
-    for (modality, x) in rows.enumerated() {
+    for (view, x) in views.enumerated() {
       tape.contribute(to: x) { dx, accumulate in
-        Elementwise.add(gradients[modality], into: dx, accumulate: accumulate)
+        Elementwise.add(gradients[view], into: dx, accumulate: accumulate)
       }
     }
   }

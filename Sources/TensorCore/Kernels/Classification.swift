@@ -11,7 +11,7 @@ package enum Classification {
   ///   - logits: [N, K].
   ///   - labels: the true class of every row, 0 ..< K.
   ///   - probabilities: receives the softmax, [N, K].
-  /// - Returns: the sum of the negative log-likelihoods, (13) and (24).
+  /// - Returns: the sum of the negative log-likelihoods.
   package static func crossEntropyForward(
     _ logits: Tensor, labels: UnsafeBufferPointer<Int>, probabilities: Tensor
   ) -> Double {
@@ -74,7 +74,7 @@ package enum Classification {
     return largest + log(sum)
   }
 
-  /// The sum of squared differences between `x` and a constant target, (14).
+  /// The sum of squared differences between `x` and a constant target.
   package static func squaredErrorForward(_ x: Tensor, target: Tensor) -> Double {
     precondition(x.hasShape(of: target), "shapes differ")
     var sum = 0.0

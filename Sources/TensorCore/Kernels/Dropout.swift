@@ -1,7 +1,7 @@
 /// Inverted dropout whose mask is a function of what is dropped, never of who computes it.
 ///
-/// Element e of a dialogue (`row in the dialogue * width + column`) is kept when word e of the
-/// stream (seed, layer, step, dialogue) is at least `probability * 2^32`; kept elements are
+/// Element e of a group (`row in the group * width + column`) is kept when word e of the stream
+/// (seed, layer, step, identifier of the group) is at least `probability * 2^32`; kept elements are
 /// multiplied by `1 / (1 - probability)`.
 package struct Dropout: BitwiseCopyable, Sendable {
   private let layer: UInt32
@@ -36,26 +36,28 @@ package struct Dropout: BitwiseCopyable, Sendable {
   /// Writes the mask (0 or `1 / (1 - probability)`) of every element.
   ///
   /// - Parameters:
-  ///   - mask: the rows of all dialogues of a micro-batch, one dialogue after another.
-  ///   - batch: which rows belong to which dialogue.
+  ///   - mask: receives the mask of the rows of all groups, [N, width].
+  ///   - groups: the rows of each group.
   ///   - randomness: of the step.
+  ///   - workers: groups are divided between them.
   package func fill(
-    _ mask: Tensor, dialogues batch: RowGroups, randomness: Randomness, workers: Workers
+    _ mask: Tensor, groups: RowGroups, randomness: Randomness, workers: Workers
   ) {
-    precondition(mask.rows == batch.rowCount, "mask has \(mask.rows) rows, not \(batch.rowCount)")
-    workers.forEachChunk(of: batch.count, size: 1) { range in
+    precondition(
+      mask.rows == groups.rowCount, "mask has \(mask.rows) rows, not \(groups.rowCount)")
+    workers.forEachChunk(of: groups.count, size: 1) { range in
       for index in range {
-        let rows = mask.rows(batch.rows(of: index))
-        fill(rows.elements, dialogue: batch.identifiers[index], randomness)
+        let rows = mask.rows(groups.rows(of: index))
+        fill(rows.elements, group: groups.identifiers[index], randomness)
       }
     }
   }
 
   private func fill(
-    _ elements: UnsafeMutableBufferPointer<Float>, dialogue: Int, _ randomness: Randomness
+    _ elements: UnsafeMutableBufferPointer<Float>, group: Int, _ randomness: Randomness
   ) {
     guard let target = elements.baseAddress else { return }
-    let counter = SIMD4(0, UInt32(truncatingIfNeeded: dialogue), randomness.step, layer)
+    let counter = SIMD4(0, UInt32(truncatingIfNeeded: group), randomness.step, layer)
     var block: UInt32 = 0
     var element = 0
     let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)

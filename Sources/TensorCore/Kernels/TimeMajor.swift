@@ -1,17 +1,17 @@
-/// The order in which a recurrence visits packed rows: by time step, long dialogues first.
+/// The order in which a recurrence visits packed rows: by time step, long groups first.
 ///
-/// Step t holds one row of every dialogue that is longer than t. Because dialogues are sorted by
-/// length, the rows of a step are a prefix of the rows of the step before, and everything that a
+/// Step t holds one row of every group that is longer than t. Because groups are sorted by length,
+/// the rows of a step are a prefix of the rows of the step before, and everything that a
 /// step needs is contiguous.
 package struct TimeMajor: BitwiseCopyable {
   /// The packed row that stands at each time-major position, for the reading order.
   let forwardRows: UnsafeMutableBufferPointer<Int>
-  /// The same for the opposite order: each dialogue from its last utterance to its first.
+  /// The same for the opposite order: each group from its last row to its first.
   let reverseRows: UnsafeMutableBufferPointer<Int>
   /// Step t owns positions `starts[t] ..< starts[t + 1]`.
   let starts: UnsafeMutableBufferPointer<Int>
 
-  /// The number of steps, which is the length of the longest dialogue.
+  /// The number of steps, which is the length of the longest group.
   var stepCount: Int { starts.count - 1 }
 
   /// The number of rows.
@@ -25,7 +25,7 @@ package struct TimeMajor: BitwiseCopyable {
     return start..<start + positions(of: step).count
   }
 
-  /// Sorts dialogues by falling length, equal lengths by position in the batch.
+  /// Sorts groups by falling length, equal lengths by position in the batch.
   package init(_ groups: RowGroups, arena: StepArena) {
     let order = arena.allocate(Int.self, count: groups.count)
     for group in 0..<groups.count { order[group] = group }
@@ -47,7 +47,7 @@ package struct TimeMajor: BitwiseCopyable {
     starts[groups.longest] = position
   }
 
-  /// Insertion sort: stable, in place, and quick for the few dialogues of a micro-batch.
+  /// Insertion sort: stable, in place, and quick for the few groups of a micro-batch.
   private static func sortByFallingLength(
     _ order: UnsafeMutableBufferPointer<Int>, _ groups: RowGroups
   ) {

@@ -9,7 +9,7 @@
 /// | word | holds |
 /// |---|---|
 /// | 0 | block of four numbers inside the stream |
-/// | 1 | item (for dropout: the dialogue's index in file order) |
+/// | 1 | item (for dropout: the identifier of the group) |
 /// | 2 | step (or epoch) |
 /// | 3 | FNV-1a hash of the purpose |
 ///
@@ -26,7 +26,7 @@ package struct RandomStream: RandomNumberGenerator, Sendable {
   ///   - seed: the seed of the run.
   ///   - purpose: what the numbers are for, such as `shuffle` or the name of a parameter.
   ///   - step: the training step or the epoch, 0 where there is none.
-  ///   - item: the dialogue or element the numbers belong to, 0 where there is none.
+  ///   - item: the group or element the numbers belong to, 0 where there is none.
   package init(seed: UInt64, purpose: String, step: Int = 0, item: Int = 0) {
     self.seed = seed
     counter = SIMD4(

@@ -1,9 +1,9 @@
-/// Which consecutive rows of a packed tensor belong together: the utterances of each dialogue.
+/// Which consecutive rows of a packed tensor belong together, such as those of a sequence.
 package struct RowGroups: BitwiseCopyable {
   /// Group g owns rows `offsets[g] ..< offsets[g + 1]`; one more entry than groups.
   package let offsets: UnsafeBufferPointer<Int>
-  /// A number for each group that stays the same whoever holds it: the dialogue's index in the
-  /// file order of its split.
+  /// A number for each group that does not depend on the other groups, such as the index of a
+  /// sequence in its dataset. Dropout masks are functions of it.
   package let identifiers: UnsafeBufferPointer<Int>
 
   /// Groups over memory that outlives them.

@@ -1,7 +1,7 @@
 /// A dense matrix of `Float` in row-major order, in memory that somebody else owns.
 ///
-/// Rows are utterances wherever a tensor belongs to the model, and all utterances of a micro-batch
-/// stand one after another without padding. The memory comes from a ``StepArena`` or a
+/// Where a tensor has a row for each item of a batch, the rows of all sequences follow one another
+/// without padding. The memory comes from a ``StepArena`` or a
 /// ``FloatBuffer`` and must outlive the view.
 package struct Tensor: BitwiseCopyable, @unchecked Sendable {
   /// The first element.

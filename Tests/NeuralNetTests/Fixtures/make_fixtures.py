@@ -57,7 +57,7 @@ def offsets(lengths: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def per_dialogue(rows: Tensor, lengths: tuple[int, ...]) -> Iterator[Tensor]:
+def per_group(rows: Tensor, lengths: tuple[int, ...]) -> Iterator[Tensor]:
     yield from torch.split(rows, list(lengths))
 
 
@@ -101,18 +101,18 @@ def make_gelu() -> None:
 
 
 def make_recurrence(name: str, kind: type[nn.RNNBase], width: int, hidden: int, both: bool) -> None:
-    """Each dialogue by itself through nn.LSTM or nn.GRU, states starting at zero."""
+    """Each group of rows by itself through nn.LSTM or nn.GRU, states starting at zero."""
     layer = exact_parameters(kind(width, hidden, bidirectional=both))
 
     def run(rows: Tensor) -> Tensor:
-        return torch.cat([layer(dialogue)[0] for dialogue in per_dialogue(rows, LENGTHS)])
+        return torch.cat([layer(group)[0] for group in per_group(rows, LENGTHS)])
 
     extra = {"offsets": offsets(LENGTHS)}
     record(name, layer, run, normal(sum(LENGTHS), width), extra, hidden=hidden)
 
 
 def make_attention() -> None:
-    """Single-head self-attention inside each dialogue, without a mask."""
+    """Single-head self-attention inside each group of rows, without a mask."""
     width, attention_width = 11, 10
     layer = exact_parameters(
         nn.ModuleDict(
@@ -121,13 +121,13 @@ def make_attention() -> None:
     )
 
     def run(rows: Tensor) -> Tensor:
-        dialogues = per_dialogue(rows, LENGTHS)
+        groups = per_group(rows, LENGTHS)
         return torch.cat(
             [
                 functional.scaled_dot_product_attention(
-                    layer["query"](dialogue), layer["key"](dialogue), layer["value"](dialogue)
+                    layer["query"](group), layer["key"](group), layer["value"](group)
                 )
-                for dialogue in dialogues
+                for group in groups
             ]
         )
 

@@ -1,83 +1,90 @@
 import Glibc
 
-/// The contrastive loss over all rows and modalities of each dialogue, (3) and (5).
+/// A supervised contrastive loss over several views of the rows of each group.
 ///
-/// For every anchor i with at least one positive,
+/// A view is a tensor with one vector for every row. The n rows of a group have M n vectors in M
+/// views; every one is an anchor. For an anchor i with at least one positive,
 /// ```
 /// l_i = 1/|P_i| sum over k in P_i of -log( exp(s_ik / tau) / sum over j != i of exp(s_ij / tau) )
 /// ```
-/// with s the cosine. With `.sum` reduction the factor 1/|P_i| is left out. Rows never meet rows of
-/// another dialogue.
-package struct Contrast: BitwiseCopyable {
-  /// Which other rows of a dialogue an anchor is drawn to.
+/// with s the cosine, P_i the positives of i, and j all vectors of the group. The factor 1/|P_i| may
+/// be left out. Vectors of different groups are never compared.
+///
+/// M views, N rows of all groups, n rows of one group.
+package struct GroupContrastiveLoss: BitwiseCopyable {
+  /// Which other vectors of a group are the positives of an anchor.
   package enum Positives: BitwiseCopyable, Sendable {
-    /// The rows of the same modality, (3).
-    case sameModality
-    /// The rows of the same utterance, (5).
-    case sameUtterance
+    /// The vectors of other rows in the same view.
+    case sameView
+    /// The vectors of the same row in other views.
+    case sameRow
   }
-
-  /// The least norm a vector is divided by.
-  static let leastNorm: Float = 1e-8
 
   let positives: Positives
   let temperature: Float
   let averagesPositives: Bool
-  let modalityCount: Int
+  let viewCount: Int
 
   /// - Parameters:
-  ///   - positives: which rows an anchor is drawn to.
+  ///   - positives: which vectors are the positives of an anchor.
   ///   - temperature: tau, above 0.
-  ///   - averagesPositives: whether an anchor's terms are averaged or added.
-  ///   - modalityCount: M, the number of modalities in use.
+  ///   - averagesPositives: whether the terms of an anchor are averaged or added.
+  ///   - viewCount: M.
   package init(
-    positives: Positives, temperature: Float, averagesPositives: Bool, modalityCount: Int
+    positives: Positives, temperature: Float, averagesPositives: Bool, viewCount: Int
   ) {
     precondition(temperature > 0, "temperature \(temperature) is not positive")
     self.positives = positives
     self.temperature = temperature
     self.averagesPositives = averagesPositives
-    self.modalityCount = modalityCount
+    self.viewCount = viewCount
   }
 
-  /// What the backward pass needs of one dialogue.
+  /// What the backward pass needs of one group.
   package struct Block: BitwiseCopyable {
-    let unit: Tensor  // [M n, width], rows divided by their norms, modality after modality
+    let unit: Tensor  // [M n, width], vectors divided by their norms, view after view
     let norms: Tensor  // [M n, 1]
     let gradient: Tensor  // [M n, M n], the loss's derivative by each cosine
   }
 
-  private func positiveCount(utterances: Int) -> Int {
-    positives == .sameModality ? utterances - 1 : modalityCount - 1
+  private func positiveCount(rows: Int) -> Int {
+    positives == .sameView ? rows - 1 : viewCount - 1
   }
 
   /// Calls `body` for the positives of an anchor in ascending order.
   @inline(__always)
-  private func forEachPositive(of anchor: Int, utterances: Int, _ body: (Int) -> Void) {
-    let isRow = positives == .sameModality
-    let step = isRow ? 1 : utterances
-    var other = isRow ? anchor / utterances * utterances : anchor % utterances
-    for _ in 0...positiveCount(utterances: utterances) {
+  private func forEachPositive(of anchor: Int, rows: Int, _ body: (Int) -> Void) {
+    let isSameView = positives == .sameView
+    let step = isSameView ? 1 : rows
+    var other = isSameView ? anchor / rows * rows : anchor % rows
+    for _ in 0...positiveCount(rows: rows) {
       if other != anchor { body(other) }
       other &+= step
     }
   }
 
-  /// Brings the rows of one dialogue together and divides each by its norm.
+  /// Brings the vectors of one group together and divides each by its norm.
+  ///
+  /// - Parameters:
+  ///   - rows: the n rows of the group.
+  ///   - arena: for memory that the backward pass needs too.
+  ///   - width: the length of a vector.
+  ///   - source: returns the vector of a view and a row.
   package func makeBlock(
-    rows: Range<Int>, arena: StepArena, width: Int, row source: (Int, Int) -> UnsafePointer<Float>
+    rows: Range<Int>, arena: StepArena, width: Int,
+    vector source: (_ view: Int, _ row: Int) -> UnsafePointer<Float>
   ) -> Block {
-    let count = modalityCount * rows.count
+    let count = viewCount * rows.count
     let block = Block(
       unit: arena.tensor(rows: count, columns: width), norms: arena.tensor(rows: count, columns: 1),
       gradient: arena.tensor(rows: count, columns: count))
-    for m in 0..<modalityCount {
+    for view in 0..<viewCount {
       for offset in 0..<rows.count {
-        let x = source(m, rows.lowerBound + offset)
-        let index = m * rows.count + offset
+        let x = source(view, rows.lowerBound + offset)
+        let index = view * rows.count + offset
         let norm = Elementwise.dot(x, x, count: width).squareRoot()
         block.norms.pointer[index] = norm
-        let factor = 1 / max(norm, Self.leastNorm)
+        let factor = 1 / max(norm, UnitVector.leastNorm)
         let target = block.unit.row(index)
         forEachVector(count: width) { start, length in
           (SIMD8(x + start, length: length) * factor).store(target + start, length: length)
@@ -87,10 +94,14 @@ package struct Contrast: BitwiseCopyable {
     return block
   }
 
-  /// The sum of l_i over the anchors of one dialogue; leaves its derivative in `block.gradient`.
-  package func forward(_ block: Block, utterances: Int) -> Double {
+  /// The sum of l_i over the anchors of one group; leaves its derivative in `block.gradient`.
+  ///
+  /// - Parameters:
+  ///   - block: the vectors of the group.
+  ///   - rows: n.
+  package func forward(_ block: Block, rows: Int) -> Double {
     let count = block.unit.rows
-    let positiveCount = positiveCount(utterances: utterances)
+    let positiveCount = positiveCount(rows: rows)
     guard positiveCount > 0 else {
       block.gradient.fill(0)
       return 0
@@ -101,7 +112,7 @@ package struct Contrast: BitwiseCopyable {
     for anchor in 0..<count {
       let logits = cosines.row(anchor)
       var attraction = 0.0
-      forEachPositive(of: anchor, utterances: utterances) { attraction += Double(logits[$0]) }
+      forEachPositive(of: anchor, rows: rows) { attraction += Double(logits[$0]) }
       let scale = averagesPositives ? 1 / Double(positiveCount) : 1
       let denominator = exponentiate(logits, count: count, anchor: anchor)
       sum +=
@@ -109,7 +120,7 @@ package struct Contrast: BitwiseCopyable {
         * (Double(positiveCount) * log(Double(denominator)) - attraction / Double(temperature))
       differentiate(
         logits, anchor: anchor, count: count, denominator: denominator, scale: Float(scale),
-        utterances: utterances)
+        rows: rows)
     }
     return sum
   }
@@ -131,53 +142,42 @@ package struct Contrast: BitwiseCopyable {
   /// Turns exponentials into the derivative of the anchor's terms by each cosine.
   private func differentiate(
     _ row: UnsafeMutablePointer<Float>, anchor: Int, count: Int, denominator: Float, scale: Float,
-    utterances: Int
+    rows: Int
   ) {
-    let positiveCount = Float(positiveCount(utterances: utterances))
+    let positiveCount = Float(positiveCount(rows: rows))
     let repulsion = scale * positiveCount / (temperature * denominator)
     forEachVector(count: count) { start, length in
       (SIMD8(row + start, length: length) * repulsion).store(row + start, length: length)
     }
     let attraction = scale / temperature
-    forEachPositive(of: anchor, utterances: utterances) { row[$0] -= attraction }
+    forEachPositive(of: anchor, rows: rows) { row[$0] -= attraction }
   }
 
-  /// The gradient of each row of a dialogue, handed to `receive` as (modality, row, gradient).
+  /// Calls `receive` with the gradient of each vector of a group.
+  ///
+  /// - Parameters:
+  ///   - block: the vectors of the group after the forward pass.
+  ///   - rows: the n rows of the group.
+  ///   - weight: the derivative of the loss by the sum of l_i.
+  ///   - arena: for scratch memory.
+  ///   - receive: stores the gradient, which is overwritten afterwards.
   package func backward(
     _ block: Block, rows: Range<Int>, weight: Float, arena: StepArena,
-    receive: (_ modality: Int, _ row: Int, _ gradient: UnsafePointer<Float>) -> Void
+    receive: (_ view: Int, _ row: Int, _ gradient: UnsafePointer<Float>) -> Void
   ) {
     let width = block.unit.columns
     let dUnit = arena.tensor(rows: block.unit.rows, columns: width)
-    // s is symmetric: a row enters as anchor and as other.
+    // s is symmetric: a vector enters as anchor and as other.
     MatrixProduct.multiply(block.gradient, block.unit, into: dUnit, accumulate: false)
     MatrixProduct.multiply(block.gradient.transposed, block.unit, into: dUnit, accumulate: true)
-    for m in 0..<modalityCount {
+    for view in 0..<viewCount {
       for offset in 0..<rows.count {
-        let index = m * rows.count + offset
+        let index = view * rows.count + offset
         UnitVector.backward(
           dUnit.row(index), unit: block.unit.row(index), norm: block.norms.pointer[index],
           count: width, weight: weight)
-        receive(m, rows.lowerBound + offset, dUnit.row(index))
+        receive(view, rows.lowerBound + offset, dUnit.row(index))
       }
-    }
-  }
-}
-
-/// The derivative of a division by the norm.
-enum UnitVector {
-  /// Turns the gradient of `u = x / max(|x|, 1e-8)` into the gradient of x, in place.
-  static func backward(
-    _ gradient: UnsafeMutablePointer<Float>, unit: UnsafePointer<Float>, norm: Float, count: Int,
-    weight: Float
-  ) {
-    let isClamped = norm < Contrast.leastNorm
-    let radial = isClamped ? 0 : Elementwise.dot(gradient, unit, count: count)
-    let factor = weight / max(norm, Contrast.leastNorm)
-    forEachVector(count: count) { start, length in
-      let tangential = SIMD8(gradient + start, length: length)
-        .adding(SIMD8(unit + start, length: length), times: SIMD8(repeating: -radial))
-      (tangential * factor).store(gradient + start, length: length)
     }
   }
 }
