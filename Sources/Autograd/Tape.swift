@@ -82,6 +82,11 @@ package final class Tape {
     makeVariable(rows: x.value.rows, columns: columns ?? x.value.columns, in: x.space)
   }
 
+  /// An uninitialised constant: the result of an operation on constants alone.
+  func makeConstant(rows: Int, columns: Int, in space: RowSpace?) -> Variable {
+    .constant(arena.tensor(rows: rows, columns: columns), in: space)
+  }
+
   /// A list of variables, made one by one.
   package func list(count: Int, _ make: (Int) throws -> Variable) rethrows -> VariableList {
     let variables = arena.allocate(Variable.self, count: count)

@@ -37,6 +37,9 @@ package struct Variable: BitwiseCopyable {
     Variable(value, slot: nil, space: space)
   }
 
+  /// Whether no gradient is collected.
+  package var isConstant: Bool { slot == nil }
+
   /// The same variable, with the same gradient, as rows of a space.
   package func placed(in space: RowSpace) -> Variable {
     Variable(value, slot: slot, space: space)

@@ -57,6 +57,15 @@ package struct BCLSTM: Model {
     dropout = options.dropout
   }
 
+  /// The raw features need no gradient.
+  package var operationsPerUtterance: Double {
+    layout.parameters.reduce(0) { sum, parameter in
+      guard parameter.shape.count == 2 else { return sum }
+      let readsFeatures = parameter.name.hasPrefix("lstm.weight_ih")
+      return sum + (readsFeatures ? 4 : 6) * Double(parameter.count)
+    }
+  }
+
   package func forward(_ batch: UtteranceBatch, _ pass: Pass) -> Prediction {
     let x = pass.tape.concatenateColumns(batch.features)
     let h = lstm(pass.dropout(x, inputDropout), pass)

@@ -26,6 +26,21 @@ struct TapeTests {
     }.expectRight("shared variables")
   }
 
+  @Test("what depends on constants alone is a constant")
+  func constantResults() {
+    let tape = Tape(arena: StepArena())
+    tape.reset(recording: true)
+    let space = tape.makeRowSpace(segments: make.segments([4]), groups: make.groups([1, 3]))
+    let x = Variable.constant(make.random(rows: 4, columns: 3), in: space)
+    let weight = tape.makeVariable(rows: 4, columns: 1, in: space)
+    let randomness = Dropout.Randomness(seed: 1, step: 1, probability: 0.5)
+    let both = tape.concatenateColumns(tape.list(count: 2) { _ in x })
+    let dropped = tape.dropout(both, layer: Dropout(layer: "input"), randomness: randomness)
+    #expect(both.isConstant && dropped.isConstant && dropped.space == space)
+    let mixed = tape.concatenateColumns(tape.list(count: 2) { $0 == 0 ? x : weight })
+    #expect(!mixed.isConstant)
+  }
+
   /// Each operation twice on the same input: the second contribution must be added.
   @Test("every operation can add to a gradient")
   func operationsAccumulate() {

@@ -7,7 +7,11 @@ extension Tape {
   /// - Returns: [N, sum of w_i].
   package func concatenateColumns(_ parts: VariableList) -> Variable {
     let width = parts.reduce(0) { $0 + $1.value.columns }
-    let whole = makeVariable(rows: parts[0].value.rows, columns: width, in: commonSpace(parts))
+    let space = commonSpace(parts)
+    let whole =
+      parts.allSatisfy(\.isConstant)
+      ? makeConstant(rows: parts[0].value.rows, columns: width, in: space)
+      : makeVariable(rows: parts[0].value.rows, columns: width, in: space)
     var first = 0
     for part in parts {
       Elementwise.insertColumns(part.value, into: whole.value, first: first)

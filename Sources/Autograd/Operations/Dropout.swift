@@ -16,7 +16,10 @@ extension Tape {
     guard let space = x.space else {
       preconditionFailure("dropout needs rows of a space, whose groups have identifiers")
     }
-    let y = makeVariable(like: x)
+    let y =
+      x.isConstant
+      ? makeConstant(rows: x.value.rows, columns: x.value.columns, in: space)
+      : makeVariable(like: x)
     let mask = arena.tensor(rows: x.value.rows, columns: x.value.columns)
     layer.fill(mask, groups: space.groups, randomness: randomness, workers: workers)
     Elementwise.multiply(x.value, mask, into: y.value, accumulate: false, workers: workers)
