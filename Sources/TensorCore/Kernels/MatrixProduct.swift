@@ -94,10 +94,13 @@ package enum MatrixProduct {
 /// What is known about, and may be asked of, the BLAS library of this process.
 package enum BLASLibrary {
   /// The processor kernel that OpenBLAS chose, such as `Haswell`.
-  package static var kernelName: String { String(cString: openblas_get_corename()) }
+  package static let kernelName = String(cString: openblas_get_corename())
 
   /// The version and build options of OpenBLAS.
-  package static var configuration: String { String(cString: openblas_get_config()) }
+  ///
+  /// Read once: the library writes the text into memory of its own at every call, which threads
+  /// would share.
+  package static let configuration = String(cString: openblas_get_config())
 
   /// The number of threads that a product may use.
   package static var threadCount: Int { Int(openblas_get_num_threads()) }
