@@ -26,30 +26,30 @@ struct ParameterUse: BitwiseCopyable {
 /// The gradients of parameters.
 ///
 /// A parameter may be used several times in a pass. If the gradient of each use were summed over
-/// the micro-batches before the uses are added up, its bits would depend on which micro-batches
-/// stand in a pass. So the uses wait until the backward pass has reached all of them: then the rows
-/// of each micro-batch are summed in one chain, those of the first use, then of the second, and
-/// only the sums of micro-batches are added in their tree. The uses may be in different row spaces,
+/// the micro-batches before the uses are added up, its bits would depend on which micro-batches are
+/// in a pass. So the sum is deferred until the backward pass has reached all uses. Then the rows of
+/// each micro-batch are summed in one chain, those of the first use before those of the second, and
+/// the sums of the micro-batches are added in their tree. The uses may be in different row spaces,
 /// as when tokens and utterances share a weight: a micro-batch then has rows of both.
 extension Tape {
   /// Counts a use of a parameter while the forward pass is recorded.
   ///
-  /// Every counted use must be reported once by ``contributeUse(of:outputGradient:_:)``.
+  /// Every counted use must be reported once by ``contributeUse(of:outputGradient:in:_:)``.
   func countUse(of parameter: Variable) {
     precondition(parameter.space == nil, "rows of a space cannot serve as a parameter")
     guard isRecording, let slot = parameter.slot else { return }
     if slot.pointee.pass != pass {
       // The last pass may have been recorded without a backward pass.
       slot.pointee.pass = pass
-      slot.pointee.waitingUses = 0
-      slot.pointee.laterUses = nil
+      slot.pointee.pendingUseCount = 0
+      slot.pointee.reachedUses = nil
     }
-    slot.pointee.waitingUses += 1
+    slot.pointee.pendingUseCount += 1
   }
 
-  /// Reports a use of a parameter, and contributes the gradient if it was the last one to come.
+  /// Reports a counted use of a parameter, and contributes the gradient if no other is pending.
   ///
-  /// Uses must be reported in the opposite order of the forward pass.
+  /// Uses must be reported in the reverse order of the forward pass.
   ///
   /// - Parameters:
   ///   - parameter: a weight, a bias or a scale.
@@ -61,26 +61,26 @@ extension Tape {
     _ term: @autoclosure () -> ParameterUse.Term
   ) {
     guard let slot = parameter.slot else { return }
-    precondition(slot.pointee.waitingUses > 0, "a use of a parameter was not counted")
-    slot.pointee.waitingUses -= 1
-    let isLast = slot.pointee.waitingUses == 0
-    let later = slot.pointee.laterUses
+    precondition(slot.pointee.pendingUseCount > 0, "a use of a parameter was not counted")
+    slot.pointee.pendingUseCount -= 1
+    let isLast = slot.pointee.pendingUseCount == 0
+    let reached = slot.pointee.reachedUses
     guard let dy else {
-      if isLast, let later { contribute(to: parameter, uses: later.pointee) }
+      if isLast, let reached { contribute(to: parameter, uses: reached.pointee) }
       return
     }
     let use = ParameterUse(
       outputGradient: dy, segments: segments(ofRows: dy.rows, in: space), term: term(),
-      next: later)
+      next: reached)
     if isLast {
       contribute(to: parameter, uses: use)
     } else {
-      slot.pointee.laterUses = arena.store(use)
+      slot.pointee.reachedUses = arena.store(use)
     }
   }
 
   private func contribute(to parameter: Variable, uses first: ParameterUse) {
-    parameter.slot?.pointee.laterUses = nil
+    parameter.slot?.pointee.reachedUses = nil
     contribute(to: parameter) { gradient, accumulate in
       guard first.next != nil else {
         return sum(first, into: gradient, accumulate: accumulate)
@@ -110,7 +110,7 @@ extension Tape {
     }
   }
 
-  /// The rows of all uses, micro-batch by micro-batch.
+  /// The number of rows of all uses in each micro-batch, as offsets.
   private func joinedSegments(_ first: ParameterUse) -> RowSegments {
     let count = first.segments.count
     let offsets = arena.allocate(Int.self, count: count + 1)
@@ -124,7 +124,7 @@ extension Tape {
     return RowSegments(offsets: UnsafeBufferPointer(offsets))
   }
 
-  /// One use that has the rows of all: in each micro-batch those of the first use come first.
+  /// One use with the rows of all, in each micro-batch those of the first use first.
   private func join(_ first: ParameterUse) -> ParameterUse {
     let joined = joinedSegments(first)
     let count = joined.rowCount
@@ -143,10 +143,10 @@ extension Tape {
     return ParameterUse(outputGradient: dy, segments: joined, term: term, next: nil)
   }
 
-  /// A term for the rows of several uses, with memory that is not set yet.
+  /// A term for the rows of several uses, with uninitialised memory.
   private func makeTerm(_ first: ParameterUse, count: Int) -> ParameterUse.Term {
     var term = first.term
-    // One scale among rows that are only added makes a scale of all.
+    // If one use scales its rows, the joined term scales all rows, the others by one.
     first.forEach { if case .scaledRow = $0.term, case .row = term { term = $0.term } }
     switch term {
     case .product(let x): return .product(x: arena.tensor(rows: count, columns: x.columns))
@@ -171,20 +171,20 @@ extension ParameterUse {
 }
 
 extension ParameterUse.Term {
-  /// Copies what some rows of dy are combined with to other rows of a joined term.
+  /// Copies some rows of this term into rows `target` of a joined term.
   fileprivate func copy(_ rows: Range<Int>, into joined: Self, _ target: Range<Int>) {
     switch (self, joined) {
     case (.product(let source), .product(let copy)),
       (.scaledRow(let source), .scaledRow(let copy)):
       copy.rows(target).copy(from: source.rows(rows))
     case (.row, .scaledRow(let copy)):
-      // Multiplied by one, a row keeps its bits.
+      // A product with one has the bits of the row.
       copy.rows(target).fill(1)
     case (.row, .row): break
     case (.lookup(let source), .lookup(let copy)):
       let memory = UnsafeMutableBufferPointer(mutating: copy)
       for (from, to) in zip(rows, target) { memory.initializeElement(at: to, to: source[from]) }
-    default: preconditionFailure("a parameter has uses whose gradients cannot be joined")
+    default: preconditionFailure("a parameter is used by operations of different kinds")
     }
   }
 }

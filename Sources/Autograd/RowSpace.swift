@@ -4,8 +4,8 @@ import TensorCore
 ///
 /// A row space states which rows form each micro-batch and each group. A variable keeps the space
 /// of its rows, and a result has the space of its inputs. Parameters, and constants that are the
-/// same for all rows, belong to no space. Rows of different spaces cannot be combined; an operation
-/// such as ``Tape/spanMean(_:over:in:)`` leads from one space to another.
+/// same for all rows, belong to no space. Rows of different spaces cannot be combined;
+/// ``Tape/spanMean(_:over:in:)`` maps rows of one space to rows of another.
 ///
 /// A space is a pointer into the step's arena: it is valid until the tape is reset, and two spaces
 /// are equal if they were made by the same call.
@@ -17,9 +17,10 @@ package struct RowSpace: BitwiseCopyable, Equatable {
 
   private let contents: UnsafePointer<Contents>
 
-  /// Stores a description of rows in the arena.
+  /// Stores the segments and groups in the arena.
   ///
-  /// - Precondition: both have the same number of rows, and no group crosses the bound of a segment.
+  /// - Precondition: both have the same number of rows, and no group crosses the bound of a
+  ///   segment.
   fileprivate init(segments: RowSegments, groups: RowGroups, arena: StepArena) {
     precondition(
       segments.rowCount == groups.rowCount,
@@ -37,10 +38,10 @@ package struct RowSpace: BitwiseCopyable, Equatable {
     contents = UnsafePointer(arena.store(Contents(segments: segments, groups: groups)))
   }
 
-  /// The rows of each micro-batch. Sums over rows are taken within a micro-batch first.
+  /// The rows of each micro-batch, within which rows are summed first.
   package var segments: RowSegments { contents.pointee.segments }
 
-  /// The rows of each group, such as a dialogue: what a recurrence or an attention runs over.
+  /// The rows of each group, over which a recurrence or an attention runs.
   package var groups: RowGroups { contents.pointee.groups }
 
   /// The number of rows.
@@ -50,9 +51,9 @@ package struct RowSpace: BitwiseCopyable, Equatable {
 extension Tape {
   /// Makes a row space, valid until the tape is reset.
   ///
-  /// Sums over the rows of a space, such as losses and gradients of parameters, are taken within each
-  /// micro-batch first, so that micro-batches give the same bits in one pass as in a pass each, if
-  /// the products are reproducible.
+  /// Sums over the rows of a space, such as losses and gradients of parameters, are taken within
+  /// each micro-batch first, so that micro-batches give the same bits in one pass as in a pass
+  /// each, if the products are reproducible.
   ///
   /// - Parameters:
   ///   - segments: the rows of each micro-batch.
@@ -62,9 +63,9 @@ extension Tape {
     RowSpace(segments: segments, groups: groups, arena: arena)
   }
 
-  /// The space of several inputs: that of those that have one.
+  /// The space of two inputs, of which either may have none.
   ///
-  /// - Precondition: no two inputs have different spaces.
+  /// - Precondition: they do not have different spaces.
   func commonSpace(_ a: RowSpace?, _ b: RowSpace?) -> RowSpace? {
     guard let a else { return b }
     precondition(b == nil || a == b, "rows of different spaces cannot be combined")
@@ -97,7 +98,12 @@ extension Tape {
     return UnsafeBufferPointer(offsets)
   }
 
-  /// Sums something over the rows of each micro-batch.
+  /// A sum over the rows of each micro-batch.
+  ///
+  /// - Parameters:
+  ///   - count: N, the number of rows.
+  ///   - space: the space of the N rows.
+  ///   - sum: returns the sum over some rows; called for micro-batches in ascending order.
   func sums(
     ofRows count: Int, in space: RowSpace?, _ sum: (_ rows: Range<Int>) -> Double
   ) -> SegmentSums {

@@ -10,6 +10,6 @@ package struct SegmentSums: BitwiseCopyable {
   /// The sum of one micro-batch.
   package subscript(segment: Int) -> Double { values[segment] }
 
-  /// The sum over all micro-batches, one after another.
+  /// The sum over all micro-batches, in ascending order.
   package var total: Double { values.reduce(0, +) }
 }

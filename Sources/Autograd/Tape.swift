@@ -1,9 +1,10 @@
 import TensorCore
 
-/// A differentiable operation as the tape keeps it: its inputs, its output and what it saved.
+/// A recorded differentiable operation: its inputs, its output and the values that the backward
+/// pass needs.
 ///
-/// Operations are trivial values, which the tape stores in the step's arena, so that recording one
-/// does not touch the heap.
+/// Operations are trivial values in the step's arena, so recording one allocates nothing on the
+/// heap.
 package protocol Operation: BitwiseCopyable {
   /// Adds this operation's contribution to the gradients of its inputs.
   func backward(on tape: Tape)
@@ -22,9 +23,9 @@ extension Operation {
 /// The record of one forward pass, from which the backward pass is run.
 ///
 /// Operations are methods of the tape, declared in extensions: each computes its result at once and
-/// records what the backward pass needs. The loss is not a variable: every operation that ends in
-/// a part of it returns that part as `Double` and takes the part's weight in the loss, so
-/// ``backward()`` needs no seed.
+/// records what the backward pass needs. The loss is not a variable: an operation that computes a
+/// term of the loss returns it as `Double` and takes the derivative of the loss by that term, so
+/// ``backward()`` takes no gradient.
 package final class Tape {
   private struct Entry {
     let operation: UnsafeRawPointer
@@ -35,7 +36,7 @@ package final class Tape {
   package let arena: StepArena
   /// The threads of this rank.
   package let workers: Workers
-  /// How the products of linear maps are made.
+  /// The kernels for the products of linear maps.
   package let products: LinearProducts
   /// Whether a backward pass will follow.
   package private(set) var isRecording = true
@@ -52,9 +53,9 @@ package final class Tape {
     self.products = products
   }
 
-  /// Forgets everything; all variables of the last pass become invalid.
+  /// Starts a pass: clears the record and the arena, so all variables of the last pass are invalid.
   ///
-  /// - Parameter recording: whether the next pass will be differentiated.
+  /// - Parameter recording: whether a backward pass will follow.
   package func reset(recording: Bool) {
     entries.removeAll(keepingCapacity: true)
     arena.reset()
@@ -87,31 +88,35 @@ package final class Tape {
     .constant(arena.tensor(rows: rows, columns: columns), in: space)
   }
 
-  /// A list of variables, made one by one.
+  /// A list of variables.
+  ///
+  /// - Parameters:
+  ///   - count: the number of variables.
+  ///   - make: returns the variable at an index; called in ascending order.
   package func list(count: Int, _ make: (Int) throws -> Variable) rethrows -> VariableList {
     let variables = arena.allocate(Variable.self, count: count)
     for index in 0..<count { variables.initializeElement(at: index, to: try make(index)) }
     return VariableList(variables)
   }
 
-  /// Adds an operation to the record of this pass.
+  /// Records an operation if a backward pass will follow.
   package func record<Recorded: Operation>(_ operation: @autoclosure () -> Recorded) {
     guard isRecording else { return }
     entries.append(
       Entry(operation: UnsafeRawPointer(arena.store(operation())), type: Recorded.self))
   }
 
-  /// Runs the operations from the last to the first.
+  /// Runs the backward pass: that of every recorded operation, from the last to the first.
   package func backward() {
     precondition(isRecording, "the pass was not recorded")
     for entry in entries.reversed() { entry.type.runBackward(entry.operation, on: self) }
   }
 
-  /// Hands the gradient of a variable to `write`, unless nothing depends on it.
+  /// Contributes to the gradient of a variable, unless it is a constant.
   ///
   /// - Parameters:
   ///   - variable: an input of an operation.
-  ///   - write: writes the gradient, or adds to it where the second argument is true.
+  ///   - write: writes the contribution to the gradient, or adds it if `accumulate` is true.
   package func contribute(
     to variable: Variable, _ write: (_ gradient: Tensor, _ accumulate: Bool) -> Void
   ) {

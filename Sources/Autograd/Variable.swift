@@ -1,18 +1,18 @@
 import TensorCore
 
-/// A tensor in the computation, and the place where its gradient is collected.
+/// A tensor of a computation, its row space and the slot of its gradient.
 ///
-/// The rule of the whole room: the first operation that contributes to a gradient writes it, every
-/// later one adds. A gradient that nobody has written is zero and takes no memory, so nothing has
-/// to be cleared at the start of a step.
+/// In all of Autograd, the first operation that contributes to a gradient writes it and every later
+/// one adds to it. A gradient without a contribution is zero and takes no memory, so nothing is
+/// cleared at the start of a step.
 package struct Variable: BitwiseCopyable {
-  /// The result of the forward pass.
+  /// The values, [rows, columns].
   package let value: Tensor
   /// The space of the rows; nil for a parameter, and for a constant of no particular rows.
   package let space: RowSpace?
   let slot: UnsafeMutablePointer<GradientSlot>?
 
-  /// A variable whose gradient goes to `slot`, or a constant without one.
+  /// A variable whose gradient is kept in `slot`; a constant if it is nil.
   ///
   /// - Precondition: the tensor has as many rows as the space.
   package init(
@@ -52,36 +52,36 @@ package struct Variable: BitwiseCopyable {
   }
 }
 
-/// Where the gradient of one variable is collected.
+/// The gradient of one variable during a pass.
 package struct GradientSlot: BitwiseCopyable {
-  /// Memory for the gradient; nil until the first contribution asks for it.
+  /// Memory for the gradient; nil until the first contribution.
   package var pointer: UnsafeMutablePointer<Float>?
   /// Whether the memory holds a contribution.
   package var isWritten = false
-  /// The pass in which uses were counted last.
+  /// The number of the pass that ``pendingUseCount`` belongs to.
   var pass = 0
-  /// The uses of a parameter that the backward pass has not reached yet.
-  var waitingUses = 0
-  /// The uses it has reached while others wait, in the order of the forward pass.
-  var laterUses: UnsafeMutablePointer<ParameterUse>?
+  /// The number of uses of a parameter that the backward pass has not reached yet.
+  var pendingUseCount = 0
+  /// The uses that it has reached, in the order of the forward pass.
+  var reachedUses: UnsafeMutablePointer<ParameterUse>?
 
   /// A slot without a contribution.
   ///
-  /// - Parameter pointer: memory that outlives the step, or nil to take it from the arena.
+  /// - Parameter pointer: memory that outlives the pass; nil for memory of the arena.
   package init(pointer: UnsafeMutablePointer<Float>? = nil) {
     self.pointer = pointer
   }
 
-  /// Directs the gradient to other memory, without a contribution.
+  /// Replaces the memory of the gradient and discards the contributions.
   ///
-  /// May be called between the forward and the backward pass: uses stay counted.
+  /// May be called between the forward and the backward pass, because uses stay counted.
   package mutating func begin(in pointer: UnsafeMutablePointer<Float>) {
     self.pointer = pointer
     isWritten = false
   }
 }
 
-/// A few variables of a step, such as the views of the same rows, without an allocation on the heap.
+/// A list of variables in the arena, such as the views of the same rows.
 package struct VariableList: BitwiseCopyable, RandomAccessCollection {
   private let variables: UnsafeMutableBufferPointer<Variable>
 

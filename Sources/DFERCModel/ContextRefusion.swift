@@ -4,8 +4,9 @@ import TensorCore
 
 /// The context refusion mechanism (CRM), (17) to (22).
 ///
-/// Modalities are aligned around emotion prototypes; the less the aligned features of an utterance
-/// agree, the more of the dialogue's context enters its representation.
+/// The features of all modalities are aligned to emotion prototypes. The weight of the context of a
+/// dialogue in the representation of an utterance is 1 minus the mean cosine between its aligned
+/// features.
 struct ContextRefusion {
   private enum Encoder {
     case lstm(LSTM)
@@ -17,7 +18,7 @@ struct ContextRefusion {
   private let dropouts: [Dropout]
   private let encoder: Encoder
   private let shape: DFERCShape
-  /// R, S and N.
+  /// The prototypes R with their sums S and counts N, (18).
   let prototypes: EmotionPrototypes
 
   init(_ shape: DFERCShape, in layout: inout ParameterLayout) {
@@ -38,7 +39,7 @@ struct ContextRefusion {
       let lstm = LSTM(
         "context.lstm", inputs: width, hidden: shape.options.contextHidden, isBidirectional: true,
         in: &layout)
-      // A context of weight zero is never computed; its parameters stay, with gradient zero.
+      // A context of weight zero is not computed; its parameters remain, with gradient zero.
       encoder = shape.has(.crmZero) ? .absent : .lstm(lstm)
     }
   }
@@ -51,9 +52,10 @@ struct ContextRefusion {
     }
   }
 
-  /// psi, the mean cosine over all pairs of modalities, (20), [N, 1]; constant in the backward pass.
+  /// psi, the mean cosine over all pairs of modalities, (20), [N, 1]; constant in the backward
+  /// pass.
   ///
-  /// Ablations report the consistency that stands for their fixed context weight.
+  /// With an ablation of this block it is 1 minus the fixed weight of the context.
   func consistency(_ aligned: VariableList?, rows: Int, arena: StepArena) -> Tensor {
     let psi = arena.tensor(rows: rows, columns: 1)
     psi.fill(shape.has(.crmZero) ? 1 : 0)
@@ -86,7 +88,7 @@ struct ContextRefusion {
     }
   }
 
-  /// Adds the prototype loss (19) to the shares of the micro-batches.
+  /// Adds the prototype loss, (19), to the shares of the micro-batches.
   func addLoss(
     _ aligned: VariableList, labels: UnsafeBufferPointer<Int>, to losses: LossCollector,
     _ pass: Pass

@@ -4,8 +4,9 @@ import TensorCore
 
 /// The contribution-aware fusion mechanism (CFM), (10) to (16).
 ///
-/// A teacher classifies each modality alone; the probability it gives to the true emotion (TCP) is
-/// what a student learns to predict, and the student's prediction is the modality's fusion weight.
+/// A teacher network classifies each modality. A student network learns to predict the probability
+/// of the true emotion under the teacher (TCP, the true class probability), and its prediction is
+/// the fusion weight of the modality.
 struct ContributionFusion {
   private enum Weighting {
     case predicted(teachers: [Linear], students: [Linear])
@@ -56,8 +57,8 @@ struct ContributionFusion {
     }
   }
 
-  /// Adds the losses of teachers (13) and students (14), over all modalities (15), to the shares of
-  /// the micro-batches.
+  /// Adds the losses of teachers, (13), and students, (14), over all modalities, (15), to the
+  /// shares of the micro-batches.
   func addLosses(
     _ z: VariableList, contributions: VariableList?, labels: UnsafeBufferPointer<Int>,
     to losses: LossCollector, _ pass: Pass
@@ -76,7 +77,7 @@ struct ContributionFusion {
     }
   }
 
-  /// The softmax probability of the true label, (11), held constant where it is a target.
+  /// The softmax probability of the true label, (11), as a constant target, [N, 1].
   private func trueClassProbability(
     _ probabilities: Tensor, labels: UnsafeBufferPointer<Int>, arena: StepArena
   ) -> Tensor {

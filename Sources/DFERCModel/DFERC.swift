@@ -4,7 +4,7 @@ import TensorCore
 
 /// DF-ERC (ACM MM 2023).
 package struct DFERC: Model {
-  /// What the forward pass computes for the losses.
+  /// The results of a forward pass that the losses depend on.
   package struct Output: ModelOutput {
     let disentangled: Disentanglement.Features?
     let fusionInputs: VariableList  // z_m [N, fused width]
@@ -13,7 +13,7 @@ package struct DFERC: Model {
     package let prediction: Prediction
   }
 
-  /// What the model was built from.
+  /// The options of the model.
   package let options: DFERCOptions
   package let layout: ParameterLayout
   package let lossTerms: [LossTerm]
@@ -28,11 +28,13 @@ package struct DFERC: Model {
   /// Declares all layers; parameters get values from `Parameters`.
   ///
   /// - Parameters:
-  ///   - options: what a run can choose.
+  ///   - options: the options of the model and of its loss.
   ///   - modalities: those in use, in the order of `Modality`; at least one.
   ///   - classCount: K, the number of emotions; at least 2.
   package init(_ options: DFERCOptions, modalities: [ModalityWidth], classCount: Int) {
-    precondition(!modalities.isEmpty && classCount > 1, "a model needs input and classes")
+    precondition(
+      !modalities.isEmpty && classCount > 1,
+      "\(modalities.count) modalities and \(classCount) classes")
     let shape = DFERCShape(options: options, modalities: modalities, emotionCount: classCount)
     var layout = ParameterLayout()
     projection = InputProjection(shape, in: &layout)
@@ -75,8 +77,8 @@ package struct DFERC: Model {
 // MARK: - Forward
 
 extension DFERC {
-  /// Projects, disentangles, weighs and aligns the modalities of every utterance, brings in context
-  /// where they disagree, and classifies.
+  /// Projects, disentangles, aligns and fuses the modalities of every utterance, adds the context
+  /// by its weight, and classifies.
   package func forward(_ batch: UtteranceBatch, _ pass: Pass) -> Output {
     let tape = pass.tape
     let s = projection(batch.features, pass)
@@ -129,7 +131,7 @@ extension DFERC {
 // MARK: - Losses
 
 extension DFERC {
-  /// All parts of the loss (25); the prototypes take the global batch in first.
+  /// All parts of the loss, (25), with prototypes that include the global batch.
   package func losses(
     _ output: Output, of batch: UtteranceBatch, sum: any GlobalSum, _ pass: Pass
   ) throws -> LossShares {
@@ -150,13 +152,13 @@ extension DFERC {
       output.fusionInputs, contributions: output.contributions, labels: batch.labels, to: losses,
       pass)
     if let aligned = output.aligned {
-      try refusion.prototypes.takeIn(aligned, labels: batch.labels, sum: sum, pass)
+      try refusion.prototypes.stage(aligned, labels: batch.labels, sum: sum, pass)
       refusion.addLoss(aligned, labels: batch.labels, to: losses, pass)
     }
     return losses.shares
   }
 
-  /// The loss, (25), in the paper's grouping.
+  /// The loss, (25), summed in the order of the paper.
   package func loss(of parts: UnsafeBufferPointer<Double>) -> Double {
     func part(_ part: LossPart) -> Double { parts[part.rawValue] }
     let (a1, a2, a3) = (options.contrastive, options.contribution, options.prototype)

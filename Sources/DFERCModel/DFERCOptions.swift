@@ -1,17 +1,17 @@
 import NeuralNet
 import TensorCore
 
-/// What a run can choose of the model and of its loss; the defaults are the paper's for MELD.
+/// The options of the model and of its loss; the defaults are those of the paper for MELD.
 package struct DFERCOptions: Sendable, Equatable {
-  /// How the terms of the losses are brought together.
+  /// How the terms of a loss are reduced.
   package enum Reduction: String, Sendable, CaseIterable {
     /// Means over the global batch.
     case mean
-    /// The plain sums that the paper prints.
+    /// Sums, as printed in the paper.
     case sum
   }
 
-  /// When the sums and counts of the prototypes (18) go back to zero.
+  /// When the sums and counts of the prototypes, (18), are set to zero.
   package enum PrototypeReset: String, Sendable, CaseIterable {
     /// Never.
     case never
@@ -36,7 +36,7 @@ package struct DFERCOptions: Sendable, Equatable {
   package var contribution = 0.8
   /// a3, the weight of the prototype loss (19).
   package var prototype = 0.3
-  /// Means over the global batch, or the paper's sums.
+  /// The reduction of all losses but (19), which is always a mean.
   package var reduction = Reduction.mean
   /// tau of (3), in [0.001, 1000].
   package var modalityTemperature = 0.5
@@ -45,10 +45,10 @@ package struct DFERCOptions: Sendable, Equatable {
   /// beta of (19).
   package var margin = 0.1
 
-  /// When the prototypes forget what they have seen.
+  /// When the sums and counts of the prototypes are set to zero.
   package var prototypeReset = PrototypeReset.never
 
-  /// The paper's values for MELD.
+  /// The values of the paper for MELD.
   package init() {}
 
   /// Whether a part is left out or replaced.

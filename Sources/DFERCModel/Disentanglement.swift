@@ -4,8 +4,8 @@ import TensorCore
 
 /// The dual-level disentanglement mechanism (DDM), (2) to (9).
 ///
-/// Two branches see s_m: one draws rows of the same modality together, the other rows of the same
-/// utterance.
+/// Two branches map s_m. The loss of one increases the cosines between utterances within a
+/// modality, that of the other between the modalities of an utterance.
 struct Disentanglement {
   /// Features of both levels, [N, width] for each modality.
   struct Features {
@@ -52,7 +52,7 @@ struct Disentanglement {
         positives: positives, temperature: Float(temperature),
         averagesPositives: options.reduction == .mean, viewCount: count)
     }
-    // With a single modality there is nothing to hold apart: both losses are zero.
+    // With a single modality there are no negatives or no positives: both losses are left out.
     modalityContrast =
       count > 1 && !options.has(.noModality)
       ? contrast(.sameView, options.modalityTemperature) : nil
@@ -66,7 +66,7 @@ struct Disentanglement {
     Features(modality: modalityBranch(s, pass), utterance: utteranceBranch(s, pass))
   }
 
-  /// Adds the contrastive losses (3) and (5) to the shares of the micro-batches.
+  /// Adds the contrastive losses, (3) and (5), to the shares of the micro-batches.
   func addLosses(
     _ features: Features, to losses: LossCollector, _ pass: Pass
   ) {

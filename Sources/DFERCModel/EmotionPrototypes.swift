@@ -2,11 +2,11 @@ import Autograd
 import NeuralNet
 import TensorCore
 
-/// The emotion prototypes and what they average over, (18).
+/// The emotion prototypes and their running sums, (18).
 ///
-/// The running buffers are the sum S_k of all aligned features seen with label k, `prototype_sums`
-/// [K, width], and their number N_k, `counts` [K]; the prototype is R_k = S_k / N_k, and 0 where
-/// nothing was seen.
+/// The running buffers are the sum S_k of all aligned features with label k, `prototype_sums` [K,
+/// width], and their number N_k, `counts` [K]; the prototype is R_k = S_k / N_k, and 0 where N_k is
+/// 0.
 struct EmotionPrototypes: Sendable {
   let layout: RunningBufferLayout
   private let sums: RunningBufferID<Double>
@@ -15,7 +15,7 @@ struct EmotionPrototypes: Sendable {
   private let emotionCount: Int
   private let width: Int
 
-  /// Declares the running buffers, which an ablation without prototypes leaves at zero.
+  /// Declares the running buffers; they stay zero with an ablation that has no prototypes.
   init(_ shape: DFERCShape) {
     var layout = RunningBufferLayout(isPersistent: shape.hasPrototypes)
     emotionCount = shape.emotionCount
@@ -26,13 +26,13 @@ struct EmotionPrototypes: Sendable {
     self.layout = layout
   }
 
-  /// Stages S and N with a global batch taken in.
+  /// Stages S and N plus the sums and counts of a global batch.
   ///
   /// - Parameters:
   ///   - aligned: x_m, [N, width] each.
   ///   - labels: the emotion of every row.
-  ///   - sum: over the global batch.
-  func takeIn(
+  ///   - sum: computes sums over the global batch.
+  func stage(
     _ aligned: VariableList, labels: UnsafeBufferPointer<Int>, sum: any GlobalSum, _ pass: Pass
   ) throws {
     let sumCount = emotionCount * width
@@ -43,12 +43,14 @@ struct EmotionPrototypes: Sendable {
       }
       for label in labels { buffer[sumCount + label] += Double(aligned.count) }
     }
-    let (seen, number) = (pass.buffers[sums], pass.buffers[counts])
+    let (committedSums, committedCounts) = (pass.buffers[sums], pass.buffers[counts])
     let (stagedSums, stagedCounts) = (pass.buffers.staged(sums), pass.buffers.staged(counts))
-    for index in seen.indices { stagedSums[index] = seen[index] + batch[index] }
-    for k in number.indices { stagedCounts[k] = number[k] + Int64(batch[sumCount + k]) }
+    for index in committedSums.indices { stagedSums[index] = committedSums[index] + batch[index] }
+    for k in committedCounts.indices {
+      stagedCounts[k] = committedCounts[k] + Int64(batch[sumCount + k])
+    }
   }
 
-  /// R with the global batch taken in, [K, width].
+  /// R of the staged S and N, [K, width].
   func staged(_ pass: Pass) -> Tensor { pass.buffers.staged(mean, arena: pass.tape.arena) }
 }

@@ -2,9 +2,9 @@ import Autograd
 import NeuralNet
 import TensorCore
 
-// Shape letters: N utterances of the micro-batch, M modalities in use, K emotions.
+// Shape letters: N utterances of the pass, M modalities in use, K emotions.
 
-/// Brings every modality to one width: `s_m = dropout(tanh(W raw_m + b))`.
+/// Maps the features of every modality to a common width: `s_m = dropout(tanh(W raw_m + b))`.
 struct InputProjection {
   private let projections: [Linear]
   private let dropouts: [Dropout]

@@ -33,13 +33,13 @@ enum LossPart: Int, CaseIterable {
   }
 }
 
-/// What the sums of a micro-batch are multiplied by to become its share of a part of the loss.
+/// The factors by which the sums of a micro-batch become its shares of the parts of the loss.
 struct LossScales {
-  /// The factor of an anchor's modality-level term, (3).
+  /// The factor of the modality-level term of an anchor, (3).
   let modalityAnchor: Double
-  /// The factor of an anchor's utterance-level term, (5).
+  /// The factor of the utterance-level term of an anchor, (5).
   let utteranceAnchor: Double
-  /// The factor of an utterance's term, (13), (14) and (24).
+  /// The factor of the term of an utterance, (13), (14) and (24).
   let utterance: Double
   /// The factor of the term of one modality of an utterance, (19).
   let aligned: Double

@@ -1,6 +1,6 @@
 import TensorCore
 
-/// How a parameter is set before training.
+/// The initial values of a parameter.
 package enum Initializer: Sendable, Equatable {
   /// Every element is the same.
   case constant(Float)
@@ -8,7 +8,7 @@ package enum Initializer: Sendable, Equatable {
   case uniform(bound: Float)
 }
 
-/// Parameters that are trained alike, such as an encoder that was trained before.
+/// A named group of parameters with common settings, such as those of a pretrained encoder.
 package struct ParameterGroup: Sendable, Equatable {
   /// The group of parameters that are declared outside of any other.
   package static let model = ParameterGroup("model")
@@ -46,7 +46,7 @@ package struct ParameterDescription: Sendable, Equatable {
   package let shape: [Int]
   /// The first element in the flat buffers.
   package let offset: Int
-  /// Where the values come from.
+  /// The initial values.
   package let initializer: Initializer
   /// Whether weight decay applies: to matrices, not to biases and LayerNorm parameters.
   package let isDecayed: Bool
@@ -66,17 +66,17 @@ package struct ParameterDescription: Sendable, Equatable {
   package var columns: Int { shape[shape.count - 1] }
 }
 
-/// A handle by which a layer finds its parameter.
+/// The index of a parameter in its layout.
 package struct ParameterID: BitwiseCopyable, Sendable {
   let index: Int
 }
 
-/// The list of all parameters of a model, collected while its layers are declared.
+/// The list of all parameters of a model, which layers add to when they are made.
 ///
 /// Every parameter begins at a multiple of ``alignment`` elements; the elements between two
 /// parameters are always zero.
 package struct ParameterLayout: Sendable {
-  /// The distance that parameters keep to whole cache lines, in elements.
+  /// The alignment of a parameter in the flat buffers, in elements: one cache line.
   package static let alignment = FloatBuffer.alignment / MemoryLayout<Float>.stride
 
   /// The parameters in the order of their declaration, which is the order in the flat buffers.
@@ -88,15 +88,15 @@ package struct ParameterLayout: Sendable {
   /// An empty list.
   package init() {}
 
-  /// Puts all parameters that `declare` declares into a group.
+  /// Declares the parameters of a group.
   ///
-  /// - Precondition: no group of the same name is trained otherwise.
+  /// - Precondition: no other group of the same name has other settings.
   package mutating func declare<Result>(
     in group: ParameterGroup, _ declare: (inout ParameterLayout) throws -> Result
   ) rethrows -> Result {
     precondition(
       !parameters.contains { $0.group.name == group.name && $0.group != group },
-      "group \(group.name) is trained in two ways")
+      "group \(group.name) has two settings")
     let outer = self.group
     self.group = group
     defer { self.group = outer }
@@ -119,7 +119,7 @@ package struct ParameterLayout: Sendable {
     return ParameterID(index: parameters.count - 1)
   }
 
-  /// The elements from the first of a parameter to the first of the next.
+  /// The number of elements from the first of a parameter to the first of the next.
   func paddedCount(of parameter: ParameterDescription) -> Int {
     let mask = Self.alignment - 1
     return (parameter.count + mask) & ~mask

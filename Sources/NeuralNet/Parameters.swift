@@ -3,8 +3,7 @@ import TensorCore
 
 /// The values and gradients of a model's parameters, each in one flat buffer.
 ///
-/// Values are shared; gradients may be collected in several buffers in turn, one for each
-/// micro-batch.
+/// Gradients are written into the buffer of the last ``beginGradients(in:)``.
 package final class Parameters {
   /// The names, shapes and places of all parameters.
   package let layout: ParameterLayout
@@ -17,7 +16,7 @@ package final class Parameters {
     self.init(layout: layout, values: FloatBuffer(count: layout.count))
   }
 
-  /// Parameters whose values stand in a given buffer.
+  /// Parameters with the values of a given buffer.
   package init(layout: ParameterLayout, values: FloatBuffer) {
     precondition(
       values.count == layout.count, "\(values.count) values for \(layout.count) parameters")
@@ -31,7 +30,7 @@ package final class Parameters {
     slots.deallocate()
   }
 
-  /// Draws the values from a seed; every parameter has a stream of its own, named after it.
+  /// Sets the initial values from a seed; each parameter has a random stream named after it.
   package func initialize(seed: UInt64) {
     for parameter in layout.parameters {
       let values = UnsafeMutableBufferPointer(rebasing: values.elements[parameter.range])
@@ -45,17 +44,16 @@ package final class Parameters {
     }
   }
 
-  /// Directs all gradients to `buffer` and marks them as unwritten.
+  /// Starts a gradient of every parameter in a flat buffer, whose contents are discarded.
   package func beginGradients(in buffer: UnsafeMutablePointer<Float>) {
     for (index, parameter) in layout.parameters.enumerated() {
       slots[index].begin(in: buffer + parameter.offset)
     }
   }
 
-  /// Sets the gradients that no operation has written to zero, and the elements between parameters.
+  /// Sets the gradients without a contribution and the elements between parameters to zero.
   ///
-  /// The buffer may hold anything there: what other ranks have left, or an overflow of the step
-  /// before.
+  /// Until then the buffer may hold any values there, such as the gradients of the step before.
   package func finishGradients() {
     for (index, parameter) in layout.parameters.enumerated() {
       guard let gradient = slots[index].pointer else { continue }

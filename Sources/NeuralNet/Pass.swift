@@ -1,15 +1,15 @@
 import Autograd
 import TensorCore
 
-/// What every layer needs to know about the pass it takes part in.
+/// What all layers of a pass share.
 package struct Pass {
-  /// Where operations are computed and recorded.
+  /// Computes and records operations.
   package let tape: Tape
   /// The parameters of the model.
   package let parameters: Parameters
   /// The running buffers of the model; only the losses of a training step write to them.
   package let buffers: RunningBuffers
-  /// The dropout of this step; nil where nothing is dropped.
+  /// What dropout masks depend on; nil where nothing is dropped.
   package let randomness: Dropout.Randomness?
 
   /// One pass over the rows of one or several micro-batches.
@@ -24,7 +24,7 @@ package struct Pass {
     self.randomness = randomness
   }
 
-  /// Drops elements of `x` with the masks of a named place and of the groups of `x`.
+  /// Applies a dropout layer to `x`; returns `x` where nothing is dropped.
   package func dropout(_ x: Variable, _ layer: Dropout) -> Variable {
     tape.dropout(x, layer: layer, randomness: randomness)
   }

@@ -1,6 +1,6 @@
-/// A channel through which an utterance reaches the model.
+/// A kind of input features.
 ///
-/// The order of the cases is the order in which modalities are stacked and summed everywhere.
+/// Modalities are concatenated and summed in the order of the cases.
 package enum Modality: String, CaseIterable, Sendable, Hashable, Codable {
   case text
   case audio

@@ -1,8 +1,8 @@
 import Dispatch
 
-/// The threads that one rank may use for its kernels.
+/// The threads that a rank uses for its kernels.
 ///
-/// Work is always divided over outputs in chunks of a fixed size, never in one part a thread, so a
+/// Work is divided into chunks of outputs of a fixed size, not into one part per thread, so a
 /// result does not depend on the number of threads.
 package struct Workers: Sendable {
   /// The number of threads, the calling one included.
@@ -10,7 +10,7 @@ package struct Workers: Sendable {
 
   /// A group of `count` threads.
   package init(count: Int) {
-    precondition(count >= 1, "a rank computes with at least one thread")
+    precondition(count >= 1, "\(count) threads, not at least one")
     self.count = count
   }
 
@@ -21,9 +21,9 @@ package struct Workers: Sendable {
   ///
   /// - Parameters:
   ///   - count: the number of items.
-  ///   - size: the number of items in each range but the last; below two such ranges everything
-  ///     runs on the calling thread.
-  ///   - body: must write only what belongs to its range.
+  ///   - size: the number of items in each range but the last. Fewer than `2 * size` items are one
+  ///     range on the calling thread.
+  ///   - body: writes outputs of its range only.
   package func forEachChunk(of count: Int, size: Int, _ body: (Range<Int>) -> Void) {
     guard self.count > 1, count >= 2 * size else {
       body(0..<count)
@@ -38,7 +38,7 @@ package struct Workers: Sendable {
     }
   }
 
-  /// Runs two independent pieces of work, at the same time where there are two threads.
+  /// Calls two independent closures, concurrently if there are two threads.
   package func both(_ first: () -> Void, _ second: () -> Void) {
     guard count > 1 else {
       first()

@@ -11,7 +11,7 @@ struct RowSpaceTests {
 
   let make = TensorFactory(seed: 37)
 
-  /// A small encoder before a small model. Both use one weight and one bias; tokens come from a table.
+  /// A small encoder before a small model, which share a weight and a bias.
   private struct Model {
     static let shapes = [(6, 4), (4, 4), (1, 4), (8, 4), (8, 2), (1, 8)]
     let table, weight, bias: Variable

@@ -50,7 +50,7 @@ struct RecurrentKernelTests {
       reverse: reverse, order: TimeMajor(groups, arena: make.arena), hiddenWidth: hidden,
       arena: make.arena)
     let output = make.arena.zeros(rows: groups.rowCount, columns: first + hidden)
-    direction.readInputs(
+    direction.projectInputs(
       x, weights, products: .reproducible, arena: make.arena, workers: .single)
     direction.forward(
       packedRecurrent: PanelMatrix(packingTransposeOf: weights.recurrent, arena: make.arena),
@@ -123,7 +123,7 @@ struct RecurrentKernelTests {
     let direction = Direction(
       reverse: false, order: order, hiddenWidth: 2, arena: make.arena)
     let none = make.arena.tensor(rows: 0, columns: 3)
-    direction.readInputs(
+    direction.projectInputs(
       none, weights, products: .reproducible, arena: make.arena, workers: .single)
     let packed = PanelMatrix(packing: weights.recurrent, arena: make.arena)
     direction.backward(none, packedRecurrent: packed, firstColumn: 0)

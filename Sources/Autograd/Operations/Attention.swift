@@ -32,7 +32,7 @@ extension Tape {
     return y
   }
 
-  /// Attention of every row over the same row of several tensors.
+  /// The attention weights of every row over the same row of several keys.
   ///
   /// ```
   /// w_m = softmax over m of (q . k_m / sqrt(width)), row by row
@@ -74,7 +74,7 @@ private struct AttentionOperation: Operation {
 
   func backward(on tape: Tape) {
     guard let dy = y.gradient else { return }
-    // The kernel makes all three gradients at once; inputs may be constant, or one variable.
+    // The kernel writes all three gradients; inputs may be constants, or the same variable.
     let (dq, dk, dv) = (scratch(query, tape), scratch(key, tape), scratch(value, tape))
     Attention.backward(
       dy, query.value, key.value, value.value, groups: groups, headCount: headCount,

@@ -1,7 +1,7 @@
 import TensorCore
 
 extension Tape {
-  /// Places tensors of equal row counts side by side.
+  /// Concatenates the columns of tensors with the same number of rows.
   ///
   /// - Parameter parts: [N, w_i] each.
   /// - Returns: [N, sum of w_i].
@@ -25,7 +25,7 @@ extension Tape {
   ///
   /// - Parameters:
   ///   - x: [N, width].
-  ///   - factors: one constant a row, [N, 1].
+  ///   - factors: [N, 1], constant.
   package func scaleRows(_ x: Variable, by factors: Tensor) -> Variable {
     let y = makeVariable(like: x)
     Elementwise.scaleRows(x.value, by: factors, into: y.value, accumulate: false)
@@ -37,7 +37,7 @@ extension Tape {
   ///
   /// - Parameters:
   ///   - values: [N, width] each.
-  ///   - weights: one number a row for each value, [N, 1]; nil for weights of 1.
+  ///   - weights: [N, 1] each; nil for weights of 1.
   package func weightedSum(_ values: VariableList, weights: VariableList?) -> Variable {
     let space = commonSpace(commonSpace(values), weights.flatMap { commonSpace($0) })
     let y = makeVariable(
@@ -54,7 +54,9 @@ extension Tape {
     return y
   }
 
-  /// The mean of tensors of equal shape.
+  /// The mean of tensors of equal shape, element by element.
+  ///
+  /// - Parameter values: [N, width] each.
   package func mean(_ values: VariableList) -> Variable {
     let y = makeVariable(
       rows: values[0].value.rows, columns: values[0].value.columns, in: commonSpace(values))

@@ -7,8 +7,8 @@ extension Tape {
   ///
   /// - Parameters:
   ///   - x: rows of a space, [N, width].
-  ///   - layer: the place in the model, which has masks of its own.
-  ///   - randomness: of this step; nil where nothing is dropped, as in evaluation.
+  ///   - layer: the layer, whose name the masks depend on.
+  ///   - randomness: that of the step; nil to return `x`, as in evaluation.
   package func dropout(
     _ x: Variable, layer: Dropout, randomness: Dropout.Randomness?
   ) -> Variable {

@@ -1,7 +1,7 @@
 import TensorCore
 
-// Operations that end in a part of the loss. Each returns a sum over the rows of each micro-batch as
-// `Double` and takes `weight`, the derivative of the whole loss by those sums.
+// Operations that compute a term of the loss. Each returns a sum over the rows of each micro-batch
+// as `Double` and takes `weight`, the derivative of the loss by those sums.
 
 extension Tape {
   /// The sum over rows of the cross-entropy between logits and labels.
@@ -27,6 +27,11 @@ extension Tape {
   }
 
   /// The sum of squared differences from a constant target.
+  ///
+  /// - Parameters:
+  ///   - x: [N, width].
+  ///   - target: [N, width].
+  ///   - weight: the derivative of the loss by the sum.
   package func squaredError(_ x: Variable, target: Tensor, weight: Float) -> SegmentSums {
     record(SquaredErrorOperation(x: x, target: target, weight: weight))
     return sums(ofRows: x.value.rows, in: x.space) { rows in
@@ -40,7 +45,7 @@ extension Tape {
   ///   - x: [N, width].
   ///   - labels: the class of every row, 0 ..< K.
   ///   - targets: the vector t of each class, [K, width], constant.
-  ///   - margin: the mean squared distance that costs nothing.
+  ///   - margin: the largest mean squared distance without a loss.
   ///   - weight: the derivative of the loss by the sum.
   package func marginLoss(
     _ x: Variable, labels: UnsafeBufferPointer<Int>, targets: Tensor, margin: Float,
@@ -63,7 +68,7 @@ extension Tape {
   /// - Parameters:
   ///   - views: several vectors of the same rows, [N, width] each.
   ///   - loss: positives, temperature and reduction.
-  ///   - weight: the derivative of the whole loss by the sum.
+  ///   - weight: the derivative of the loss by the sum.
   package func contrastiveLoss(
     _ views: VariableList, _ loss: GroupContrastiveLoss, weight: Float
   ) -> SegmentSums {
@@ -91,7 +96,7 @@ extension Tape {
     return sums
   }
 
-  /// The inner product with a constant, `sum of x * direction`: the loss of a gradient check.
+  /// The inner product with a constant, `sum of x * direction`, as the loss of a gradient check.
   package func projection(_ x: Variable, onto direction: Tensor) -> Double {
     precondition(x.value.hasShape(of: direction), "shapes differ")
     record(ProjectionOperation(x: x, direction: direction))

@@ -92,12 +92,12 @@ private struct RecurrentHalf<Direction: RecurrentDirection>: BitwiseCopyable {
   let weights: RecurrentWeights
   let firstColumn: Int
 
-  func readInputs(_ x: Variable, on tape: Tape) {
-    kernel.readInputs(
+  func projectInputs(_ x: Variable, on tape: Tape) {
+    kernel.projectInputs(
       x.value, weights.tensors, products: tape.products, arena: tape.arena, workers: tape.workers)
   }
 
-  /// Reports the uses of the weights, the last one first.
+  /// Reports the uses of the weights, in the reverse order of the forward pass.
   func contributeWeights(_ gates: (input: Tensor, recurrent: Tensor)?, x: Variable, on tape: Tape) {
     tape.contributeBias(
       weights.recurrentBias, outputGradient: gates?.recurrent, in: x.space)
@@ -116,8 +116,8 @@ private struct RecurrenceOperation<Direction: RecurrentDirection>: Operation {
   let reverse: RecurrentHalf<Direction>?
 
   func forward(on tape: Tape) {
-    forward.readInputs(x, on: tape)
-    reverse?.readInputs(x, on: tape)
+    forward.projectInputs(x, on: tape)
+    reverse?.projectInputs(x, on: tape)
     forEachHalf(on: tape) { half, packed in
       half.kernel.forward(
         packedRecurrent: packed, into: y.value, firstColumn: half.firstColumn)
@@ -151,7 +151,7 @@ private struct RecurrenceOperation<Direction: RecurrentDirection>: Operation {
     tape.contributeInput(x, outputGradient: gates, weight: weights.input.value)
   }
 
-  /// Packs W_hh of each direction and runs `body` on both, at the same time where there are threads.
+  /// Packs W_hh of each direction and calls `body` for each, concurrently if there are two threads.
   private func forEachHalf(
     on tape: Tape, _ body: (RecurrentHalf<Direction>, PanelMatrix) -> Void,
     packing: (Tensor) -> PanelMatrix

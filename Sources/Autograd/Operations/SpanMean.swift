@@ -10,8 +10,8 @@ extension Tape {
   ///   - spans: M spans of the rows of `x`, which outlive the pass.
   ///   - space: the space of the M spans, such as that of utterances.
   /// - Returns: y, [M, width].
-  /// - Precondition: both spaces have the same number of micro-batches, and the rows of each span lie
-  ///   in the micro-batch of the span.
+  /// - Precondition: both spaces have the same number of micro-batches, and the rows of each span
+  ///   lie in the micro-batch of the span.
   package func spanMean(_ x: Variable, over spans: RowSpans, in space: RowSpace?) -> Variable {
     let y = makeVariable(rows: spans.count, columns: x.value.columns, in: space)
     checkMicroBatches(of: spans, from: x, to: y)
@@ -25,7 +25,7 @@ extension Tape {
     let targets = segments(ofRows: y.value.rows, in: y.space)
     precondition(
       sources.count == targets.count,
-      "spans lead from \(sources.count) micro-batches to \(targets.count)")
+      "spans of \(sources.count) micro-batches cannot be rows of \(targets.count)")
     for segment in 0..<targets.count {
       let bounds = sources.rows(segment)
       for span in targets.rows(segment) {

@@ -3,10 +3,10 @@ import TensorCore
 
 /// A trained vector for each number of a vocabulary.
 ///
-/// Parameter `<name>.weight` [V, width], uniform with mean 0 and a given standard deviation. PyTorch
-/// and BERT draw from a normal distribution. Training depends on the scale of the values more than on
-/// the shape of their distribution, and uniform values need no logarithm or cosine, so their bits
-/// are the same with every C library.
+/// Parameter `<name>.weight` [V, width], uniform with mean 0 and a given standard deviation.
+/// PyTorch and BERT draw from a normal distribution. Training depends on the scale of the values
+/// more than on the shape of their distribution, and uniform values need no logarithm or cosine, so
+/// their bits are the same with every C library.
 package struct Embedding: BitwiseCopyable, Sendable {
   private let weight: ParameterID
 

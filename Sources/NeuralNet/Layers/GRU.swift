@@ -4,8 +4,8 @@ import TensorCore
 /// A one-layer gated recurrent unit over the rows of each group, in one or both directions.
 ///
 /// Parameters have the names and layout of PyTorch's `nn.GRU`: `<name>.weight_ih_l0` [3H, inputs],
-/// `weight_hh_l0` [3H, H], `bias_ih_l0` and `bias_hh_l0` [3H], gate order r, z, n, and the same with
-/// suffix `_reverse` for the second direction; all uniform on ±1/sqrt(H).
+/// `weight_hh_l0` [3H, H], `bias_ih_l0` and `bias_hh_l0` [3H], gate order r, z, n, and the same
+/// with suffix `_reverse` for the second direction; all uniform on ±1/sqrt(H).
 package struct GRU: BitwiseCopyable, Sendable {
   private let forward: RecurrentParameters
   private let reverse: RecurrentParameters?

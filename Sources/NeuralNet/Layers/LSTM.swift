@@ -4,8 +4,8 @@ import TensorCore
 /// A one-layer long short-term memory over the rows of each group, in one or both directions.
 ///
 /// Parameters have the names and layout of PyTorch's `nn.LSTM`: `<name>.weight_ih_l0` [4H, inputs],
-/// `weight_hh_l0` [4H, H], `bias_ih_l0` and `bias_hh_l0` [4H], gate order i, f, g, o, and the same with
-/// suffix `_reverse` for the second direction; all uniform on ±1/sqrt(H).
+/// `weight_hh_l0` [4H, H], `bias_ih_l0` and `bias_hh_l0` [4H], gate order i, f, g, o, and the same
+/// with suffix `_reverse` for the second direction; all uniform on ±1/sqrt(H).
 package struct LSTM: BitwiseCopyable, Sendable {
   private let forward: RecurrentParameters
   private let reverse: RecurrentParameters?

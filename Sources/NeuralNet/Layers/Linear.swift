@@ -31,10 +31,10 @@ package struct Linear: BitwiseCopyable, Sendable {
     pass.tape.linear(x, weight: pass.parameters[weight], bias: bias.map { pass.parameters[$0] })
   }
 
-  /// The map as it makes the keys of an attention.
+  /// The map for the keys of an attention.
   ///
-  /// A bias of the keys adds the same number to all logits of a softmax, so its gradient is zero.
-  /// It is left out instead of being computed, which would give rounding noise around zero.
+  /// The bias of the keys adds the same number to all logits of a softmax, so its gradient is zero.
+  /// It is not computed, because rounding would make it a small number instead.
   ///
   /// - Parameter x: [N, inputs].
   /// - Returns: [N, outputs].
@@ -44,7 +44,7 @@ package struct Linear: BitwiseCopyable, Sendable {
       bias: bias.map { .constant(pass.parameters[$0].value) })
   }
 
-  /// The same map of several tensors, as it makes the keys of an attention; see ``keys(_:_:)``.
+  /// The map of several tensors for the keys of an attention; see ``keys(_:_:)``.
   ///
   /// - Parameter xs: [N, inputs] each.
   /// - Returns: [N, outputs] each.

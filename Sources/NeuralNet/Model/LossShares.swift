@@ -56,16 +56,15 @@ package struct LossShares: BitwiseCopyable {
   }
 }
 
-/// A sum over the rows of the global batch, on whichever ranks and in whichever micro-batches they
-/// are.
+/// A sum over the rows of the global batch, in all micro-batches of all ranks.
 package protocol GlobalSum: AnyObject {
   /// Sums buffers over all micro-batches of all ranks, in the fixed tree; collective.
   ///
   /// - Parameters:
   ///   - count: the length of the buffers, the same on all ranks.
-  ///   - addRows: adds the rows of one micro-batch, which may have none, to a buffer of zeros.
+  ///   - addRows: adds the rows of one micro-batch, possibly none, to a buffer of zeros.
   /// - Returns: the sum, the same bits on every rank, valid until the next call.
-  /// - Throws: where the ranks cannot communicate.
+  /// - Throws: if the communication fails.
   func sum(
     count: Int,
     _ addRows: (_ rows: Range<Int>, _ buffer: UnsafeMutableBufferPointer<Double>) -> Void

@@ -1,11 +1,11 @@
 import Autograd
 import TensorCore
 
-/// A trainable model: everything that a trainer has to know of it.
+/// A trainable model: its parameters, inputs, outputs and losses.
 ///
-/// A model does not know of ranks, files or flags. A training step runs ``forward(_:_:)`` and
-/// ``losses(_:of:sum:_:)`` on one tape and differentiates what they recorded; an evaluation runs
-/// ``forward(_:_:)`` alone. Both see the packed rows of one or several micro-batches.
+/// A model does not depend on ranks, files or flags. A training step runs ``forward(_:_:)`` and
+/// ``losses(_:of:sum:_:)`` on one tape and differentiates what they record; an evaluation runs
+/// ``forward(_:_:)`` alone. Both process the packed rows of one or several micro-batches.
 package protocol Model: Sendable {
   /// What the losses need of a forward pass.
   associatedtype Output: ModelOutput
@@ -27,13 +27,13 @@ package protocol Model: Sendable {
   /// They are columns of the metrics and keys of `step`.
   var lossTerms: [LossTerm] { get }
 
-  /// The numbers that the model gives for every utterance beside the logits.
+  /// The numbers that the model computes for every utterance in addition to the logits.
   var extras: [UtteranceExtra] { get }
 
   /// What the model accumulates over training steps.
   var runningBuffers: RunningBufferLayout { get }
 
-  /// Whether the running buffers go back to zero before every epoch.
+  /// Whether the running buffers are set to zero before every epoch.
   var resetsRunningBuffersEachEpoch: Bool { get }
 
   /// The floating-point operations of the matrix products of a forward and a backward pass, for one
@@ -48,8 +48,8 @@ package protocol Model: Sendable {
   /// - Parameters:
   ///   - output: of ``forward(_:_:)`` on the same batch and pass.
   ///   - batch: labelled.
-  ///   - sum: the door to a sum over the global batch. Every rank must go through it equally often,
-  ///     with rows or without.
+  ///   - sum: computes sums over the global batch. Every rank must call it the same number of
+  ///     times, also without rows.
   ///   - pass: the pass of `output`.
   /// - Throws: what `sum` throws.
   func losses(
@@ -95,11 +95,12 @@ package struct ModalityWidth: Sendable, Equatable {
   }
 }
 
-/// A number that a model gives for every utterance, or one for each of several components.
+/// A number that a model computes for every utterance, or one for each of several components.
 package struct UtteranceExtra: Sendable, Equatable {
   /// The key in the lines of `predict`.
   package let name: String
-  /// The name of the tensor in the file of `step`; with components, `<tensor>.<component>` for each.
+  /// The name of the tensor in the file of `step`; with components, `<tensor>.<component>` for
+  /// each.
   package let tensor: String
   /// The keys of the components; empty for a single number.
   package let components: [String]

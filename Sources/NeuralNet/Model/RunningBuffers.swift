@@ -14,7 +14,7 @@ extension Int64: RunningElement {
   package static var type: RunningBufferLayout.ElementType { .int64 }
 }
 
-/// The place of a running buffer.
+/// The index of a running buffer in its layout.
 package struct RunningBufferID<Element: RunningElement>: BitwiseCopyable, Sendable {
   fileprivate let index: Int
 }
@@ -45,8 +45,8 @@ package struct RunningBufferLayout: Sendable, Equatable {
   /// A Float32 tensor that follows from two buffers: `mean[k] = sums[k] / counts[k]`, and 0 where
   /// the count is 0.
   ///
-  /// Checkpoints, exports and `step` hold it for readers that have no use for the exact sums; where
-  /// these are absent, they are taken to be `mean[k] counts[k]`.
+  /// Checkpoints, exports and `step` contain it for readers that do not need the exact sums. If a
+  /// file has no sums, `mean[k] counts[k]` is read instead.
   package struct Mean: Sendable, Equatable {
     /// The name of the tensor.
     package let name: String
@@ -102,8 +102,8 @@ package struct RunningBufferLayout: Sendable, Equatable {
 
 /// The values of a model's running buffers.
 ///
-/// New values are staged by the losses of a step and committed together with the parameter update,
-/// so a skipped step leaves no trace.
+/// The losses of a step stage new values, which are committed together with the parameter update,
+/// so a skipped step changes nothing.
 package final class RunningBuffers {
   /// The names, shapes and places of all buffers.
   package let layout: RunningBufferLayout
@@ -132,7 +132,7 @@ package final class RunningBuffers {
     UnsafeBufferPointer(elements(of: id.index, in: bytes, as: Element.self))
   }
 
-  /// The values of a buffer that the next ``commit()`` makes its values.
+  /// The staged values of a buffer.
   package func staged<Element>(
     _ id: RunningBufferID<Element>
   ) -> UnsafeMutableBufferPointer<Element> {
@@ -161,13 +161,13 @@ package final class RunningBuffers {
     return tensor
   }
 
-  /// Makes the staged values the values.
+  /// Replaces the committed values by the staged values.
   package func commit() { bytes.copyMemory(from: UnsafeRawBufferPointer(stagedBytes)) }
 
-  /// Returns to the committed values.
+  /// Replaces the staged values by the committed values.
   package func discard() { stagedBytes.copyMemory(from: UnsafeRawBufferPointer(bytes)) }
 
-  /// Sets everything to zero.
+  /// Sets committed and staged values to zero.
   package func reset() {
     bytes.initializeMemory(as: UInt8.self, repeating: 0)
     discard()

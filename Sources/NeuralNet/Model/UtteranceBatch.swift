@@ -9,13 +9,13 @@ package struct UtteranceBatch: BitwiseCopyable {
   package let space: RowSpace
   /// The features of each modality in use, [N, width], in ``space``.
   ///
-  /// They may depend on parameters, such as those of a text encoder, which then get gradients.
+  /// They may depend on parameters, such as those of a text encoder, which then receive gradients.
   package let features: VariableList
   /// The class of every row, 0 ..< K; negative where it is not known.
   package let labels: UnsafeBufferPointer<Int>
   /// The speaker of every row: the index within the dialogue by first appearance.
   package let speakers: UnsafeBufferPointer<Int>
-  /// What the means of the losses are taken over.
+  /// The counts of the global batch, by which losses are divided.
   package let counts: BatchCounts
 
   /// - Parameters:
@@ -36,7 +36,7 @@ package struct UtteranceBatch: BitwiseCopyable {
   }
 }
 
-/// The numbers of utterances of a global batch, known before the step from the batch plan.
+/// The numbers of utterances of a global batch, which follow from the batch plan.
 ///
 /// All means are over the global batch, so the shares of all micro-batches add up to the loss, and
 /// their gradients to its gradient.
@@ -55,7 +55,7 @@ package struct BatchCounts: BitwiseCopyable, Sendable, Equatable {
   }
 }
 
-/// What a model predicts for every row.
+/// The prediction of a model for every row.
 package struct Prediction: BitwiseCopyable {
   /// The logits of all classes, [N, K].
   package let logits: Variable

@@ -1,9 +1,9 @@
 /// Elementwise activation functions, each as a forward and a backward kernel.
 ///
-/// Every backward kernel takes `accumulate`: whether the input's gradient already holds a
-/// contribution that must be added to.
+/// Every backward kernel takes `accumulate`: whether the gradient of the input is added to what its
+/// memory holds.
 package enum Activation {
-  /// Elements in one piece of parallel work: large enough to outweigh waking a thread.
+  /// The number of elements in a chunk of parallel work, large against the cost of waking a thread.
   static let chunkSize = 1 << 14
 
   /// `y = tanh(x)`; `x` and `y` may be the same memory.
@@ -56,7 +56,7 @@ package enum Activation {
   /// y = x P(x),  derivative = P(x) + x p(x),  P(x) = (1 + erf(x / sqrt 2)) / 2,
   /// p(x) = exp(-x^2 / 2) / sqrt(2 pi)
   /// ```
-  /// `derivative` may be the memory of `x`, which the backward pass does not need any more.
+  /// `derivative` may be the memory of `x`, which the backward pass does not read.
   package static func geluForward(
     _ x: Tensor, into y: Tensor, derivative: Tensor, workers: Workers
   ) {

@@ -26,7 +26,7 @@ package enum Attention {
   ///   - q: queries, [N, width].
   ///   - k: keys, [N, width].
   ///   - v: values, [N, width].
-  ///   - groups: rows that see one another.
+  ///   - groups: the rows that attend to one another.
   ///   - headCount: divides the width.
   ///   - weights: receives P, ``weightCount(_:headCount:)`` floats.
   ///   - y: result, [N, width].

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Softmax, cross-entropy and squared error over the rows of a micro-batch.
+/// Softmax, cross-entropy and squared error over rows.
 ///
-/// Rows are few and classes fewer, so these kernels compute in `Double` and add losses up in
-/// `Double`, one row after another.
+/// Rows and classes are few, so these kernels compute in `Double`; losses are summed in `Double`,
+/// in ascending order of rows.
 package enum Classification {
   /// The softmax of every row and the sum of `-log p[label]` over all rows.
   ///
@@ -25,7 +25,7 @@ package enum Classification {
     return sum
   }
 
-  /// `dlogits = weight (p - onehot(label))`, where weight is the loss's derivative by the sum.
+  /// `dlogits = weight (p - onehot(label))`, where weight is the derivative of the loss by the sum.
   package static func crossEntropyBackward(
     _ probabilities: Tensor, labels: UnsafeBufferPointer<Int>, weight: Float,
     into dlogits: Tensor, accumulate: Bool
@@ -85,7 +85,7 @@ package enum Classification {
     return sum
   }
 
-  /// `dx = 2 weight (x - target)`, where weight is the loss's derivative by the sum.
+  /// `dx = 2 weight (x - target)`, where weight is the derivative of the loss by the sum.
   package static func squaredErrorBackward(
     _ x: Tensor, target: Tensor, weight: Float, into dx: Tensor, accumulate: Bool
   ) {

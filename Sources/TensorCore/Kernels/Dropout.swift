@@ -1,4 +1,4 @@
-/// Inverted dropout whose mask is a function of what is dropped, never of who computes it.
+/// Inverted dropout, with masks that do not depend on the batch, the rank or the thread.
 ///
 /// Element e of a group (`row in the group * width + column`) is kept when word e of the stream
 /// (seed, layer, step, identifier of the group) is at least `probability * 2^32`; kept elements are
@@ -6,12 +6,14 @@
 package struct Dropout: BitwiseCopyable, Sendable {
   private let layer: UInt32
 
-  /// The dropout of one named place in the model, with masks of its own.
+  /// The dropout of one layer of a model.
+  ///
+  /// - Parameter name: the name of the layer, which the masks depend on.
   package init(layer name: String) {
     layer = RandomStream.hash(of: "dropout.\(name)")
   }
 
-  /// What the masks of one training step depend on.
+  /// The seed, step and probability that the masks of a training step depend on.
   package struct Randomness: BitwiseCopyable, Sendable {
     let seed: UInt64
     let step: UInt32
@@ -38,7 +40,7 @@ package struct Dropout: BitwiseCopyable, Sendable {
   /// - Parameters:
   ///   - mask: receives the mask of the rows of all groups, [N, width].
   ///   - groups: the rows of each group.
-  ///   - randomness: of the step.
+  ///   - randomness: that of the step.
   ///   - workers: groups are divided between them.
   package func fill(
     _ mask: Tensor, groups: RowGroups, randomness: Randomness, workers: Workers

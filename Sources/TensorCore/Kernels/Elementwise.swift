@@ -30,7 +30,7 @@ package enum Elementwise {
     for row in 0..<y.rows { y.row(row).update(from: bias.pointer, count: y.columns) }
   }
 
-  /// Adds up the rows of `x` into `sum` [1, columns]: those of each segment in ascending order, then
+  /// Sums the rows of `x` into `sum` [1, columns]: those of each segment in ascending order, then
   /// the segments in their tree.
   package static func sumRows(
     _ x: Tensor, segments: RowSegments, into sum: Tensor, accumulate: Bool
@@ -75,7 +75,7 @@ package enum Elementwise {
 
   /// `y = factors[row] * x`, row by row, or adds it to `y`.
   ///
-  /// - Parameter factors: one factor a row, [rows, 1].
+  /// - Parameter factors: [rows, 1].
   package static func scaleRows(_ x: Tensor, by factors: Tensor, into y: Tensor, accumulate: Bool) {
     precondition(x.hasShape(of: y) && factors.count == x.rows, "shapes differ")
     for row in 0..<x.rows {
@@ -91,7 +91,7 @@ package enum Elementwise {
 
   /// The inner product of matching rows, `products[row] = a[row] . b[row]`, or adds it.
   ///
-  /// - Parameter products: one number a row, [rows, 1].
+  /// - Parameter products: [rows, 1].
   package static func dotRows(
     _ a: Tensor, _ b: Tensor, into products: Tensor, accumulate: Bool, scale: Float = 1
   ) {

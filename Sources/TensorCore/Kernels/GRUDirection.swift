@@ -33,7 +33,7 @@ package struct GRUDirection: RecurrentDirection {
     carry = arena.tensor(rows: widest, columns: hiddenWidth)
   }
 
-  package func readInputs(
+  package func projectInputs(
     _ x: Tensor, _ weights: RecurrentTensors, products: LinearProducts, arena: StepArena,
     workers: Workers
   ) {
@@ -107,8 +107,8 @@ package struct GRUDirection: RecurrentDirection {
     }
   }
 
-  /// Replaces the gates of one row by gradients, and the gradient of h in `carry` by the part of
-  /// that of h' that does not go through W_hh.
+  /// Replaces the gates of one row by their gradients, and the gradient of h in `carry` by that of
+  /// h' without the part through W_hh.
   private func differentiate(
     _ row: Int, outputGradient: UnsafePointer<Float>, carry: UnsafeMutablePointer<Float>,
     previous: UnsafeMutablePointer<Float>?

@@ -7,8 +7,8 @@ import Glibc
 /// ```
 /// l_i = 1/|P_i| sum over k in P_i of -log( exp(s_ik / tau) / sum over j != i of exp(s_ij / tau) )
 /// ```
-/// with s the cosine, P_i the positives of i, and j all vectors of the group. The factor 1/|P_i| may
-/// be left out. Vectors of different groups are never compared.
+/// with s the cosine, P_i the positives of i, and j all vectors of the group. The factor 1/|P_i|
+/// may be left out. Vectors of different groups are never compared.
 ///
 /// M views, N rows of all groups, n rows of one group.
 package struct GroupContrastiveLoss: BitwiseCopyable {
@@ -44,7 +44,7 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
   package struct Block: BitwiseCopyable {
     let unit: Tensor  // [M n, width], vectors divided by their norms, view after view
     let norms: Tensor  // [M n, 1]
-    let gradient: Tensor  // [M n, M n], the loss's derivative by each cosine
+    let gradient: Tensor  // [M n, M n], the derivative of the loss by each cosine
   }
 
   private func positiveCount(rows: Int) -> Int {
@@ -63,7 +63,7 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
     }
   }
 
-  /// Brings the vectors of one group together and divides each by its norm.
+  /// Copies the vectors of one group into a block and divides each by its norm.
   ///
   /// - Parameters:
   ///   - rows: the n rows of the group.
@@ -111,13 +111,13 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
     var sum = 0.0
     for anchor in 0..<count {
       let logits = cosines.row(anchor)
-      var attraction = 0.0
-      forEachPositive(of: anchor, rows: rows) { attraction += Double(logits[$0]) }
+      var positiveSum = 0.0
+      forEachPositive(of: anchor, rows: rows) { positiveSum += Double(logits[$0]) }
       let scale = averagesPositives ? 1 / Double(positiveCount) : 1
       let denominator = exponentiate(logits, count: count, anchor: anchor)
       sum +=
         scale
-        * (Double(positiveCount) * log(Double(denominator)) - attraction / Double(temperature))
+        * (Double(positiveCount) * log(Double(denominator)) - positiveSum / Double(temperature))
       differentiate(
         logits, anchor: anchor, count: count, denominator: denominator, scale: Float(scale),
         rows: rows)
@@ -125,7 +125,7 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
     return sum
   }
 
-  /// Replaces cosines by `exp(s / tau)`, the anchor's own by 0, and returns their sum.
+  /// Replaces cosines by `exp(s / tau)`, that of the anchor itself by 0, and returns their sum.
   private func exponentiate(
     _ row: UnsafeMutablePointer<Float>, count: Int, anchor: Int
   ) -> Float {
@@ -139,18 +139,18 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
     return sum.total
   }
 
-  /// Turns exponentials into the derivative of the anchor's terms by each cosine.
+  /// Replaces exponentials by the derivative of the terms of an anchor by each cosine.
   private func differentiate(
     _ row: UnsafeMutablePointer<Float>, anchor: Int, count: Int, denominator: Float, scale: Float,
     rows: Int
   ) {
     let positiveCount = Float(positiveCount(rows: rows))
-    let repulsion = scale * positiveCount / (temperature * denominator)
+    let factor = scale * positiveCount / (temperature * denominator)
     forEachVector(count: count) { start, length in
-      (SIMD8(row + start, length: length) * repulsion).store(row + start, length: length)
+      (SIMD8(row + start, length: length) * factor).store(row + start, length: length)
     }
-    let attraction = scale / temperature
-    forEachPositive(of: anchor, rows: rows) { row[$0] -= attraction }
+    let positiveTerm = scale / temperature
+    forEachPositive(of: anchor, rows: rows) { row[$0] -= positiveTerm }
   }
 
   /// Calls `receive` with the gradient of each vector of a group.
@@ -167,7 +167,7 @@ package struct GroupContrastiveLoss: BitwiseCopyable {
   ) {
     let width = block.unit.columns
     let dUnit = arena.tensor(rows: block.unit.rows, columns: width)
-    // s is symmetric: a vector enters as anchor and as other.
+    // A vector is in the cosines of its own anchor and in those of all others.
     MatrixProduct.multiply(block.gradient, block.unit, into: dUnit, accumulate: false)
     MatrixProduct.multiply(block.gradient.transposed, block.unit, into: dUnit, accumulate: true)
     for view in 0..<viewCount {

@@ -5,8 +5,8 @@
 /// c = f c' + i g
 /// h = o tanh(c)
 /// ```
-/// with h' and c' from the step before, zero at the first. The layout of the weights and the order
-/// of the gates are those of PyTorch's `nn.LSTM`. N rows, D input width, H hidden width.
+/// with h' and c' of the step before, zero at the first. The layout of the weights and the order of
+/// the gates are those of PyTorch's `nn.LSTM`. N rows, D input width, H hidden width.
 package struct LSTMDirection: RecurrentDirection {
   /// i, f, g and o.
   package static let gateCount = 4
@@ -17,7 +17,7 @@ package struct LSTMDirection: RecurrentDirection {
   let cells: Tensor  // [N, H]
   let cellTangents: Tensor  // [N, H], tanh(c)
   let hidden: Tensor  // [N, H]
-  let scratch: Tensor  // [widest step, 2H]: gradients carried from step to step
+  let scratch: Tensor  // [2 widest step, H]: the gradients of h' and c' from step to step
 
   private var hiddenWidth: Int { hidden.columns }
 
@@ -33,7 +33,7 @@ package struct LSTMDirection: RecurrentDirection {
     scratch = arena.tensor(rows: 2 * widest, columns: hiddenWidth)
   }
 
-  package func readInputs(
+  package func projectInputs(
     _ x: Tensor, _ weights: RecurrentTensors, products: LinearProducts, arena: StepArena,
     workers: Workers
   ) {

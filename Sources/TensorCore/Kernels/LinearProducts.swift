@@ -2,24 +2,25 @@
 ///
 /// Letters: N rows, D inputs, E outputs.
 package struct LinearProducts: BitwiseCopyable, Sendable {
-  /// Whether the bits of a result do not depend on company.
+  /// Whether the bits of a result depend on its own rows alone.
   ///
-  /// OpenBLAS orders a sum by the shape of the whole product and the number of threads, so that a row
-  /// may get other bits when other rows stand beside it. Reproducible products are made by kernels of
-  /// this room instead:
+  /// OpenBLAS orders a sum by the shape of the whole product and the number of threads, so that the
+  /// bits of a row may depend on the other rows of a product. Reproducible products use kernels of
+  /// this module instead:
   /// - a row of `y`, and of the gradient of `x`, depends on that row of the input alone;
   /// - the gradient of `W` is summed over the rows of each segment first, and the segments then in
   ///   the order of ``SummationTree``, so that any aligned run of them may be computed anywhere;
   /// - neither depends on the number of threads.
   package let isDeterministic: Bool
 
-  /// Products with bits that do not depend on company.
+  /// Products by the kernels of this module.
   package static let reproducible = LinearProducts(isDeterministic: true)
 
-  /// Products by OpenBLAS, which knows the widest registers of the processor.
+  /// Products by OpenBLAS, which uses the widest registers of the processor.
   package static let fast = LinearProducts(isDeterministic: false)
 
-  /// The rows of W that are multiplied while they stay in the second-level cache.
+  /// The number of rows of W that are packed at a time, so that they fit into the second-level
+  /// cache.
   private static let depthBlock = 128
 
   /// `y += x W^T`.
@@ -28,7 +29,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - x: [N, D].
   ///   - weight: W, [E, D].
   ///   - y: [N, E], which holds the bias or other terms.
-  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - arena: for scratch memory, released on return.
   ///   - workers: outputs are divided between them.
   package func addForward(
     _ x: Tensor, weight: Tensor, into y: Tensor, arena: StepArena, workers: Workers
@@ -40,7 +41,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
     guard isDeterministic else {
       return MatrixProduct.multiply(x, weight.transposed, into: y, accumulate: true)
     }
-    // W is read once from memory, six of its rows at a time, and meets all of x, which is packed.
+    // W is read once from memory, six rows at a time, and multiplied by all of x, which is packed.
     arena.temporarily {
       let panels = Panels(depth: x.columns, columns: x.rows, arena: arena)
       for panel in 0..<panels.count { panels.packTransposed(x, panel: panel) }
@@ -60,7 +61,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
     }
   }
 
-  /// Six outputs of the rows of a panel: the tile lies across `y`.
+  /// Adds six outputs of the rows of a panel to `y`; the tile is transposed.
   @inline(__always)
   private static func forwardTile<Panel: PanelVector>(
     _ kind: Panel.Type, _ factors: FactorRows, _ panels: Panels, _ panel: Int, _ y: Tensor,
@@ -88,7 +89,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - weight: W, [E, D].
   ///   - dx: [N, D].
   ///   - accumulate: whether the product is added to what `dx` holds.
-  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - arena: for scratch memory, released on return.
   ///   - workers: inputs are divided between them.
   package func inputGradient(
     _ dy: Tensor, weight: Tensor, into dx: Tensor, accumulate: Bool, arena: StepArena,
@@ -101,7 +102,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
     guard isDeterministic else {
       return MatrixProduct.multiply(dy, weight, into: dx, accumulate: accumulate)
     }
-    // W is read once from memory, a few rows at a time, in the order in which it lies.
+    // W is read once from memory, a few rows at a time, in storage order.
     arena.temporarily {
       let panels = Panels(
         depth: min(Self.depthBlock, weight.rows), columns: weight.columns, arena: arena)
@@ -122,7 +123,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
     }
   }
 
-  /// All rows of `dx` in the columns of a panel: a chain goes on where the rows of W before it ended.
+  /// All rows of `dx` in the columns of a panel; each chain continues that of the rows of W before.
   @inline(__always)
   private static func inputStrip<Panel: PanelVector>(
     _ kind: Panel.Type, _ dy: Tensor, _ depth: Range<Int>, _ panels: Panels, _ panel: Int,
@@ -145,7 +146,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
   ///   - segments: the rows of each leaf of the tree.
   ///   - dWeight: [E, D].
   ///   - accumulate: whether the sum is added to what `dWeight` holds.
-  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - arena: for scratch memory, released on return.
   ///   - workers: outputs are divided between them.
   package func weightGradient(
     _ dy: Tensor, _ x: Tensor, segments: RowSegments, into dWeight: Tensor, accumulate: Bool,
@@ -156,7 +157,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
         && segments.rowCount == x.rows,
       "cannot multiply [\(dy.rows), \(dy.columns)] transposed by [\(x.rows), \(x.columns)]")
     guard isDeterministic else {
-      precondition(segments.count == 1, "OpenBLAS cannot sum \(segments.count) segments apart")
+      precondition(segments.count == 1, "OpenBLAS cannot sum \(segments.count) segments separately")
       return MatrixProduct.multiply(dy.transposed, x, into: dWeight, accumulate: accumulate)
     }
     arena.temporarily {
@@ -185,7 +186,7 @@ package struct LinearProducts: BitwiseCopyable, Sendable {
     }
   }
 
-  /// Brings six neighbouring columns of `dy` together, row after row; missing ones are zero.
+  /// Packs six neighbouring columns of `dy`, row after row; those beyond the last are zero.
   private static func packFactors(
     _ dy: Tensor, from first: Int, into target: UnsafeMutablePointer<Float>
   ) {
@@ -258,7 +259,7 @@ private struct WeightStrip {
   }
 }
 
-/// Where tiles of a strip of columns go.
+/// A strip of columns of a matrix that tiles are loaded from and stored to.
 private struct TileOutput<Panel: PanelVector> {
   private let pointer: UnsafeMutablePointer<Float>
   private let rows: Int

@@ -27,7 +27,7 @@ package enum Lookup {
   ///   - segments: the rows of each micro-batch.
   ///   - dtable: [V, width].
   ///   - accumulate: whether the sum is added to `dtable`.
-  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - arena: for scratch memory, released on return.
   package static func backward(
     _ dy: Tensor, ids: UnsafeBufferPointer<Int>, segments: RowSegments, into dtable: Tensor,
     accumulate: Bool, arena: StepArena

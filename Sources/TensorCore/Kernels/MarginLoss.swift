@@ -1,4 +1,5 @@
-/// The squared distance of every row from the vector of its class, where it exceeds a margin.
+/// The excess of the mean squared distance between every row and the vector of its class over a
+/// margin.
 package enum MarginLoss {
   /// The sum over rows of `max(mean (t_label - x)^2 - margin, 0)`.
   ///
@@ -6,8 +7,8 @@ package enum MarginLoss {
   ///   - x: [N, width].
   ///   - labels: the class of every row, 0 ..< K.
   ///   - targets: the vector t of each class, [K, width], constant.
-  ///   - margin: the mean squared distance that costs nothing.
-  ///   - isActive: receives 1 where a row lies outside the margin, else 0, [N, 1].
+  ///   - margin: the largest mean squared distance without a loss.
+  ///   - isActive: receives 1 for a row outside the margin, else 0, [N, 1].
   package static func forward(
     _ x: Tensor, labels: UnsafeBufferPointer<Int>, targets: Tensor, margin: Float,
     isActive: Tensor

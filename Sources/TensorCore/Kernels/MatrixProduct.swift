@@ -1,12 +1,12 @@
 import COpenBLAS
 
-/// Something that can stand in a matrix product: a tensor, or a block of one.
+/// An operand of a matrix product: a tensor, or a block of one.
 package protocol MatrixOperand {
-  /// Where the matrix lies in memory, and whether it enters transposed.
+  /// The memory of the matrix, and whether it is transposed.
   var block: MatrixBlock { get }
 }
 
-/// A row-major matrix inside a larger one, as it is stored or transposed.
+/// A row-major block of a larger matrix, as stored or transposed.
 package struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   let pointer: UnsafeMutablePointer<Float>
   let storedRows: Int
@@ -19,7 +19,7 @@ package struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   ///   - rows: the number of stored rows.
   ///   - columns: the number of stored columns.
   ///   - stride: floats from one stored row to the next, at least `columns`.
-  ///   - isTransposed: whether the matrix enters a product transposed.
+  ///   - isTransposed: whether the operand is the transpose of the stored block.
   package init(
     _ pointer: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int,
     isTransposed: Bool = false
@@ -34,10 +34,10 @@ package struct MatrixBlock: BitwiseCopyable, MatrixOperand {
   /// The block itself.
   package var block: MatrixBlock { self }
 
-  /// The number of rows as the block enters a product.
+  /// The number of rows of the operand.
   package var rows: Int { isTransposed ? storedColumns : storedRows }
 
-  /// The number of columns as the block enters a product.
+  /// The number of columns of the operand.
   package var columns: Int { isTransposed ? storedRows : storedColumns }
 }
 
@@ -58,7 +58,7 @@ extension Tensor: MatrixOperand {
   }
 }
 
-/// Matrix products through OpenBLAS: the only caller of `cblas_*`.
+/// Matrix products by OpenBLAS, the only calls of `cblas_*`.
 package enum MatrixProduct {
   /// Computes `c = scale * a b`, or adds it to `c`.
   ///
@@ -91,7 +91,7 @@ package enum MatrixProduct {
   }
 }
 
-/// What is known about, and may be asked of, the BLAS library of this process.
+/// Properties and settings of the BLAS library of this process.
 package enum BLASLibrary {
   /// The processor kernel that OpenBLAS chose, such as `Haswell`.
   package static let kernelName = String(cString: openblas_get_corename())

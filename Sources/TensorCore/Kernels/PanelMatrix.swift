@@ -1,10 +1,10 @@
 /// A matrix laid out for products with few rows, such as one time step of a recurrence.
 ///
-/// A general product library spends its time packing when the left factor has one to eight rows.
-/// Here the right factor [depth, columns] is packed once into panels of 24 columns, and each panel
-/// stays in the first-level cache while all rows pass over it. Every element of a product is one
-/// chain of fused multiply-adds in ascending depth, so the bits of a row do not depend on which
-/// other rows stand in the same product.
+/// A general product library spends most of its time packing when the left factor has one to eight
+/// rows. Here the right factor [depth, columns] is packed once into panels of 24 columns, and each
+/// panel stays in the first-level cache while all rows are multiplied by it. Every element of a
+/// product is one chain of fused multiply-adds in ascending depth, so the bits of a row do not
+/// depend on the other rows of the product.
 package struct PanelMatrix: BitwiseCopyable {
   static let panelColumns = 24
 
@@ -87,7 +87,7 @@ package struct PanelMatrix: BitwiseCopyable {
     multiplyLastRow(a, into: c, accumulate: accumulate)
   }
 
-  /// A single row: two panels at a time keep enough multiply-adds in flight.
+  /// Multiplies the last row by two panels at a time, to hide the latency of multiply-adds.
   private func multiplyLastRow(_ a: Tensor, into c: Tensor, accumulate: Bool) {
     let row = a.rows - 1
     for panel in stride(from: 0, to: panelCount, by: 2) {
@@ -204,7 +204,7 @@ private struct PanelSum {
   }
 }
 
-/// Where the sums of one panel go.
+/// The columns of the result that belong to one panel.
 private struct PanelOutput {
   var pointer: UnsafeMutablePointer<Float>
   let stride: Int

@@ -1,4 +1,4 @@
-/// Packed columns of a matrix: panels of 16, the last as narrow as the rest allows.
+/// Packed columns of a matrix: panels of 16 columns, the last of 8 if no more are left.
 ///
 /// A panel holds, for each row of the matrix, its columns side by side; columns beyond the matrix
 /// are zero.
@@ -14,7 +14,7 @@ struct Panels: BitwiseCopyable {
   /// The number of panels.
   var count: Int { (columns + Self.widest - 1) / Self.widest }
 
-  /// Room for the panels of a matrix; nothing is packed yet.
+  /// Allocates the panels of a matrix without packing them.
   init(depth: Int, columns: Int, arena: StepArena) {
     self.depth = depth
     self.columns = columns

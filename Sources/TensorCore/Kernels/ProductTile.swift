@@ -15,7 +15,7 @@ protocol PanelVector: BitwiseCopyable {
   /// Adds a row of the panel times a factor.
   mutating func add(_ row: Self, times factor: Float)
 
-  /// Adds the sum of other terms of the same product.
+  /// Adds another panel.
   mutating func add(_ other: Self)
 
   /// Writes all columns.
@@ -107,11 +107,11 @@ struct WidePanel: PanelVector {
 
 /// Six rows of a product by the columns of a panel.
 ///
-/// With sixteen columns, twelve of the sixteen registers hold sums, two the columns and one a factor;
-/// with one more in use the compiler keeps a sum in memory, which halves the speed.
+/// With sixteen columns, twelve of the sixteen registers hold sums, two hold columns and one a
+/// factor; if one more is needed, the compiler spills a sum to memory, which halves the speed.
 ///
 /// Every element is one chain of multiply-adds in ascending depth: its bits depend on its own row
-/// and column alone, and not on where the tile lies.
+/// and column alone, and not on the position of the tile.
 struct ProductTile<Panel: PanelVector>: BitwiseCopyable {
   private var row0 = Panel()
   private var row1 = Panel()
@@ -123,7 +123,7 @@ struct ProductTile<Panel: PanelVector>: BitwiseCopyable {
   @inline(__always)
   init() {}
 
-  /// A tile whose rows are made one by one.
+  /// A tile of the rows that `row` returns for each index.
   @inline(__always)
   init(_ row: (Int) -> Panel) {
     row0 = row(0)
@@ -134,7 +134,7 @@ struct ProductTile<Panel: PanelVector>: BitwiseCopyable {
     row5 = row(5)
   }
 
-  /// Hands out the rows one by one.
+  /// Calls `body` for each row.
   @inline(__always)
   func forEachRow(_ body: (_ index: Int, _ row: Panel) -> Void) {
     body(0, row0)
@@ -183,7 +183,7 @@ struct ProductTile<Panel: PanelVector>: BitwiseCopyable {
     }
   }
 
-  /// Adds a tile of other terms of the same product.
+  /// Adds another tile.
   @inline(__always)
   mutating func add(_ other: ProductTile) {
     row0.add(other.row0)
@@ -203,12 +203,12 @@ enum TileShape {
   /// The columns of the widest panel.
   static let columns = WidePanel.columns
 
-  /// The number of tiles that cover so many rows.
+  /// The number of tiles that cover a number of rows.
   static func blocks(_ rows: Int) -> Int { (rows + Self.rows - 1) / Self.rows }
 }
 
-/// Six neighbouring rows of a matrix; beyond the last row they repeat it, and the results of the
-/// repeats are thrown away.
+/// Six neighbouring rows of a matrix; rows beyond the last repeat it, and their results are
+/// discarded.
 struct FactorRows {
   let row0: UnsafePointer<Float>
   let row1: UnsafePointer<Float>

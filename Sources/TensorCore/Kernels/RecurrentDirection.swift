@@ -22,23 +22,23 @@ package struct RecurrentTensors: BitwiseCopyable {
 
 /// One direction of a recurrence over packed groups of rows, forward and backward.
 ///
-/// The product of the inputs with their weights is made for all rows at once, that of the hidden
-/// states step by step, for all groups that are long enough; see ``TimeMajor``. In the backward pass
-/// the gradients of all gates are computed first; those of the weights and of x follow from them as
-/// those of linear maps.
+/// The product of the inputs and W_ih is computed for all rows at once, that of the hidden states
+/// and W_hh step by step, for all groups that have the step; see ``TimeMajor``. The backward pass
+/// computes the gradients of all gates; the gradients of the weights and of x are then those of
+/// linear maps.
 ///
 /// N rows, D input width, H hidden width, G gates.
 package protocol RecurrentDirection: BitwiseCopyable {
   /// G, the number of gates.
   static var gateCount: Int { get }
 
-  /// Reserves what both passes need.
+  /// Allocates the memory of both passes.
   ///
   /// - Parameters:
-  ///   - reverse: whether each group is read from its last row to its first.
+  ///   - reverse: whether each group is processed from its last row to its first.
   ///   - order: the time-major order of the groups.
   ///   - hiddenWidth: H.
-  ///   - arena: for memory that the backward pass needs too.
+  ///   - arena: for memory that the backward pass uses too.
   init(reverse: Bool, order: TimeMajor, hiddenWidth: Int, arena: StepArena)
 
   /// Computes the part of all gates that does not depend on hidden states.
@@ -46,10 +46,10 @@ package protocol RecurrentDirection: BitwiseCopyable {
   /// - Parameters:
   ///   - x: packed rows, [N, D].
   ///   - weights: of this direction.
-  ///   - products: how products are made.
-  ///   - arena: for scratch memory, which it has back afterwards.
+  ///   - products: the kernels for the product.
+  ///   - arena: for scratch memory, released on return.
   ///   - workers: gates are divided between them.
-  func readInputs(
+  func projectInputs(
     _ x: Tensor, _ weights: RecurrentTensors, products: LinearProducts, arena: StepArena,
     workers: Workers)
 
@@ -61,7 +61,7 @@ package protocol RecurrentDirection: BitwiseCopyable {
   ///   - firstColumn: the first column of this direction.
   func forward(packedRecurrent: PanelMatrix, into output: Tensor, firstColumn: Int)
 
-  /// Turns the gradient of h into the gradients of the gates.
+  /// Computes the gradients of the gates from that of h.
   ///
   /// - Parameters:
   ///   - outputGradient: packed rows; this direction reads H columns from `firstColumn` on.

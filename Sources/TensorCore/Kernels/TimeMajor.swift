@@ -1,14 +1,14 @@
-/// The order in which a recurrence visits packed rows: by time step, long groups first.
+/// The order in which a recurrence processes packed rows: by time step, long groups first.
 ///
 /// Step t holds one row of every group that is longer than t. Because groups are sorted by length,
 /// the rows of a step are a prefix of the rows of the step before, and everything that a
 /// step needs is contiguous.
 package struct TimeMajor: BitwiseCopyable {
-  /// The packed row that stands at each time-major position, for the reading order.
+  /// The packed row at each time-major position, with each group from its first row to its last.
   let forwardRows: UnsafeMutableBufferPointer<Int>
-  /// The same for the opposite order: each group from its last row to its first.
+  /// The packed row at each time-major position, with each group from its last row to its first.
   let reverseRows: UnsafeMutableBufferPointer<Int>
-  /// Step t owns positions `starts[t] ..< starts[t + 1]`.
+  /// Step t has positions `starts[t] ..< starts[t + 1]`.
   let starts: UnsafeMutableBufferPointer<Int>
 
   /// The number of steps, which is the length of the longest group.
@@ -17,6 +17,7 @@ package struct TimeMajor: BitwiseCopyable {
   /// The number of rows.
   var rowCount: Int { forwardRows.count }
 
+  /// The positions of the rows of one step.
   func positions(of step: Int) -> Range<Int> { starts[step]..<starts[step + 1] }
 
   /// The positions of the step before whose groups have a row at this step, in the same order.
@@ -25,11 +26,11 @@ package struct TimeMajor: BitwiseCopyable {
     return start..<start + positions(of: step).count
   }
 
-  /// Sorts groups by falling length, equal lengths by position in the batch.
+  /// Sorts groups by descending length, those of equal length by index.
   package init(_ groups: RowGroups, arena: StepArena) {
     let order = arena.allocate(Int.self, count: groups.count)
     for group in 0..<groups.count { order[group] = group }
-    Self.sortByFallingLength(order, groups)
+    Self.sortByDescendingLength(order, groups)
     forwardRows = arena.allocate(Int.self, count: groups.rowCount)
     reverseRows = arena.allocate(Int.self, count: groups.rowCount)
     starts = arena.allocate(Int.self, count: groups.longest + 1)
@@ -47,8 +48,8 @@ package struct TimeMajor: BitwiseCopyable {
     starts[groups.longest] = position
   }
 
-  /// Insertion sort: stable, in place, and quick for the few groups of a micro-batch.
-  private static func sortByFallingLength(
+  /// Insertion sort, which is stable, in place and fast for the few groups of a batch.
+  private static func sortByDescendingLength(
     _ order: UnsafeMutableBufferPointer<Int>, _ groups: RowGroups
   ) {
     for index in 1..<max(order.count, 1) {

@@ -1,7 +1,7 @@
 /// The counter-based generator Philox 4x32 with ten rounds.
 ///
-/// A block of four words is a pure function of a 64-bit key and a 128-bit counter, so random
-/// numbers need no state to save, restore or share between ranks.
+/// A block of four words is a pure function of a 64-bit key and a 128-bit counter, so there is no
+/// state to save, restore or share between ranks.
 ///
 /// Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy
 /// as 1, 2, 3", SC'11.
@@ -28,7 +28,7 @@ package enum Philox {
 
   /// Sixteen blocks at once, whose counters differ in their first word only.
   ///
-  /// Each round waits for the one before; sixteen are two registers, which wait together.
+  /// A round depends on the round before; sixteen blocks in two registers hide its latency.
   ///
   /// - Parameters:
   ///   - firstWord: the first counter word of each block.
@@ -78,8 +78,8 @@ package enum Philox {
 
   /// The halves of the products of all lanes.
   ///
-  /// A lane of 64 bits holds an even word below an odd one, so both kinds are multiplied where they
-  /// stand; converting to wider lanes and back would take several times as long.
+  /// A lane of 64 bits holds an even word below an odd one, so both are multiplied in place;
+  /// converting to wider lanes and back takes several times as long.
   @inline(__always)
   private static func fullProduct(
     _ words: SIMD16<UInt32>, _ multiplier: UInt32

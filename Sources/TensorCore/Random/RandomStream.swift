@@ -1,10 +1,9 @@
-/// A sequence of random numbers that is a pure function of what it is for.
+/// A sequence of random numbers that is a pure function of a seed, a purpose, a step and an item.
 ///
-/// Every use of randomness names its purpose, and where needed the step and the item it belongs to;
-/// two streams that differ in any of these are independent. The stream is a value: it is made where
-/// it is used and thrown away, so that nothing has to be stored in a checkpoint.
+/// Streams that differ in any of these are independent. A stream is created where it is used, so
+/// checkpoints store none.
 ///
-/// The layout of the Philox counter is fixed, because it decides the bits of every run:
+/// The layout of the Philox counter is fixed, because the bits of every run depend on it:
 ///
 /// | word | holds |
 /// |---|---|
@@ -20,11 +19,11 @@ package struct RandomStream: RandomNumberGenerator, Sendable {
   private var words = SIMD4<UInt32>()
   private var nextWord = 4
 
-  /// Begins the stream that belongs to a purpose, a step and an item.
+  /// Starts the stream of a purpose, a step and an item.
   ///
   /// - Parameters:
   ///   - seed: the seed of the run.
-  ///   - purpose: what the numbers are for, such as `shuffle` or the name of a parameter.
+  ///   - purpose: the use of the numbers, such as `shuffle` or the name of a parameter.
   ///   - step: the training step or the epoch, 0 where there is none.
   ///   - item: the group or element the numbers belong to, 0 where there is none.
   package init(seed: UInt64, purpose: String, step: Int = 0, item: Int = 0) {
@@ -68,8 +67,8 @@ package struct RandomStream: RandomNumberGenerator, Sendable {
 
   /// A number uniform on 0 ..< `bound`, without bias (Lemire's multiply-and-reject method).
   ///
-  /// Written out here, because the standard library does not promise that
-  /// `Int.random(in:using:)` draws the same numbers in its next version.
+  /// Implemented here, because the numbers of `Int.random(in:using:)` may change with the version
+  /// of the standard library.
   ///
   /// - Precondition: `bound` is positive and below 2^32.
   package mutating func nextInteger(below bound: Int) -> Int {

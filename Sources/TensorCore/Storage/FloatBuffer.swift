@@ -1,4 +1,4 @@
-/// A contiguous block of floats, aligned to cache lines and zero at first, that frees itself.
+/// A contiguous block of floats, aligned to cache lines and zero at first.
 ///
 /// Parameters, gradients and optimizer moments each live in one such buffer; named tensors are
 /// slices of it.
@@ -8,13 +8,13 @@ package final class FloatBuffer: @unchecked Sendable {
   /// The number of floats.
   package let count: Int
 
-  /// Who frees the memory; nil where this buffer does.
+  /// The object that frees the memory; nil if this buffer does.
   private let owner: AnyObject?
 
-  /// The alignment of every buffer in bytes: one cache line, and a multiple of every vector.
+  /// The alignment of every buffer, in bytes: one cache line, a multiple of every vector.
   package static let alignment = 64
 
-  /// A buffer of zeros in fresh memory.
+  /// A buffer of zeros in memory of its own.
   package init(count: Int) {
     let bytes = UnsafeMutableRawPointer.allocate(
       byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: Self.alignment)
@@ -24,11 +24,11 @@ package final class FloatBuffer: @unchecked Sendable {
     owner = nil
   }
 
-  /// A buffer over memory that somebody else frees, such as memory shared with other ranks.
+  /// A buffer over memory of another object, such as memory shared with other ranks.
   ///
   /// - Parameters:
   ///   - elements: initialised memory.
-  ///   - owner: keeps the memory in place as long as it lives, and lives as long as the buffer.
+  ///   - owner: the object that frees the memory when it is released; the buffer retains it.
   package init(_ elements: UnsafeMutableBufferPointer<Float>, ownedBy owner: AnyObject) {
     guard let start = elements.baseAddress else { preconditionFailure("there is no memory") }
     pointer = start

@@ -1,9 +1,10 @@
-/// Which consecutive rows of a packed tensor belong together, such as those of a sequence.
+/// The groups of consecutive rows of a packed tensor, such as those of each sequence.
 package struct RowGroups: BitwiseCopyable {
-  /// Group g owns rows `offsets[g] ..< offsets[g + 1]`; one more entry than groups.
+  /// Group g has rows `offsets[g] ..< offsets[g + 1]`; one more entry than groups.
   package let offsets: UnsafeBufferPointer<Int>
-  /// A number for each group that does not depend on the other groups, such as the index of a
-  /// sequence in its dataset. Dropout masks are functions of it.
+  /// A number for each group, such as the index of a sequence in its dataset.
+  ///
+  /// It does not depend on the other groups. Dropout masks are functions of it.
   package let identifiers: UnsafeBufferPointer<Int>
 
   /// Groups over memory that outlives them.

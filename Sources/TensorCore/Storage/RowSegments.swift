@@ -1,6 +1,7 @@
-/// Consecutive rows of a packed tensor whose sums are leaves of one tree: those of each micro-batch.
+/// The segments of a packed tensor whose sums are the leaves of a tree: the rows of each
+/// micro-batch.
 package struct RowSegments: BitwiseCopyable {
-  /// Segment s owns rows `offsets[s] ..< offsets[s + 1]`; one more entry than segments.
+  /// Segment s has rows `offsets[s] ..< offsets[s + 1]`; one more entry than segments.
   package let offsets: UnsafeBufferPointer<Int>
 
   /// Segments over memory that outlives them.
@@ -36,8 +37,8 @@ package struct RowSegments: BitwiseCopyable {
 
   /// The sum over segments in the order of ``SummationTree``, where some have no leaf.
   ///
-  /// - Parameter leaf: the sum over the rows of one segment, or nil where it has none. Segments are
-  ///   asked in ascending order.
+  /// - Parameter leaf: the sum over the rows of one segment, or nil where it has none; called
+  ///   for segments in ascending order.
   @inline(__always)
   func sparseTreeSum(_ leaf: (Range<Int>) -> SIMD8<Float>?) -> SIMD8<Float> {
     withUnsafeTemporaryAllocation(of: SIMD8<Float>?.self, capacity: treeDepth) { memory in

@@ -1,17 +1,17 @@
-/// Runs of consecutive rows of a packed tensor, such as the tokens of each utterance.
+/// Spans of consecutive rows of a packed tensor, such as the tokens of each word.
 ///
 /// Unlike the groups of ``RowGroups`` they need not cover all rows, and may overlap.
 package struct RowSpans: BitwiseCopyable {
   /// The first row of each span.
   package let starts: UnsafeBufferPointer<Int>
-  /// The row behind the last of each span.
+  /// The row after the last of each span.
   package let ends: UnsafeBufferPointer<Int>
 
   /// Spans over memory that outlives them.
   ///
   /// - Parameters:
   ///   - starts: the first row of each span.
-  ///   - ends: the row behind the last of each span, equal to its start for an empty one.
+  ///   - ends: the row after the last of each span, equal to its start for an empty one.
   package init(starts: UnsafeBufferPointer<Int>, ends: UnsafeBufferPointer<Int>) {
     precondition(
       starts.count == ends.count, "\(starts.count) starts of spans, but \(ends.count) ends")

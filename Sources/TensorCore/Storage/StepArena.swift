@@ -1,8 +1,8 @@
-/// Memory for everything that lives for one training step: activations, their gradients, scratch.
+/// The memory of one training step: activations, their gradients and scratch memory.
 ///
-/// Allocation moves a pointer; ``reset()`` takes everything back at once. When a step needs more
-/// than the arena holds, the arena adds a block, and the next reset replaces all blocks by one that
-/// is large enough, so that after the largest step has been seen the heap is not touched again.
+/// Allocation moves a pointer; ``reset()`` releases all memory at once. When a step needs more than
+/// the arena holds, the arena adds a block, and the next reset replaces all blocks by one that is
+/// large enough, so that no memory is taken from the heap after the largest step.
 package final class StepArena {
   private var blocks: [UnsafeMutableRawBufferPointer] = []
   private var usedInLastBlock = 0
@@ -14,7 +14,7 @@ package final class StepArena {
 
   /// An empty arena.
   ///
-  /// - Parameter blockByteCount: the least size of a block that is added when memory runs out.
+  /// - Parameter blockByteCount: the least size of an added block, in bytes.
   package init(blockByteCount: Int = 1 << 22) {
     self.blockByteCount = blockByteCount
   }
@@ -56,15 +56,15 @@ package final class StepArena {
     return pointer
   }
 
-  /// Takes back what `body` has allocated, as soon as it returns.
+  /// Releases what `body` allocates when it returns.
   package func temporarily<Result>(_ body: () throws -> Result) rethrows -> Result {
     let (blockCount, used) = (blocks.count, usedInLastBlock)
-    // In a step that outgrows the arena, memory may lie in a new block, which stays until the reset.
+    // Memory of a block that `body` has added is kept until the reset.
     defer { if blocks.count == blockCount { usedInLastBlock = used } }
     return try body()
   }
 
-  /// Takes back all memory, which makes every tensor of the step invalid.
+  /// Releases all memory, which makes every tensor of the step invalid.
   package func reset() {
     if blocks.count > 1 {
       let total = blocks.reduce(0) { $0 + $1.count }

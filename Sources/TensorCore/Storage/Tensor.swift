@@ -1,4 +1,4 @@
-/// A dense matrix of `Float` in row-major order, in memory that somebody else owns.
+/// A dense matrix of `Float` in row-major order, in memory that it does not own.
 ///
 /// Where a tensor has a row for each item of a batch, the rows of all sequences follow one another
 /// without padding. The memory comes from a ``StepArena`` or a

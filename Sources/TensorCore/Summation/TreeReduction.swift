@@ -1,9 +1,9 @@
-/// The elementwise sum of equal-length buffers that are all at hand, in the order of
+/// The elementwise sum of equal-length buffers that are all available, in the order of
 /// ``SummationTree``.
 ///
-/// The work goes over blocks that stay in the first-level cache, so that each operand is read from
-/// memory once and each result written once. All of it is inlinable, so that other rooms compile the
-/// loops for their element type.
+/// Blocks that fit into the first-level cache are summed one after another, so that each operand is
+/// read from memory once and each result written once. All of it is inlinable, so that other
+/// modules compile the loops for their element type.
 @usableFromInline
 package final class TreeReduction<Scalar: BinaryFloatingPoint> {
   @usableFromInline let bufferCount: Int
@@ -55,7 +55,8 @@ package final class TreeReduction<Scalar: BinaryFloatingPoint> {
     }
   }
 
-  /// The sum of one block: the first buffer itself where there is no other, else a block of scratch.
+  /// The sum of one block: the first buffer itself where there is no other, else a block of
+  /// scratch.
   @inlinable
   func sumBlock(
     _ buffers: [UnsafeMutablePointer<Scalar>], start: Int, count: Int

@@ -1,4 +1,4 @@
-// Eight floats, the width of one AVX register: the unit in which kernels compute.
+// Eight floats, the width of one AVX register: the vector type of all kernels.
 
 extension SIMD8<Float> {
   /// Eight floats from memory of any alignment.

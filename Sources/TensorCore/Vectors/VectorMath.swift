@@ -1,5 +1,5 @@
-// Elementary functions on eight floats at once. Polynomials were fitted in the weighted minimax
-// sense in 40-digit arithmetic; a test holds every function against the C library over its range.
+// Elementary functions on eight floats at once. Polynomials are weighted minimax fits computed with
+// 40 digits; a test compares every function with the C library over its range.
 
 extension SIMD8<Float> {
   /// The exponential of every lane, within 2 units in the last place.
@@ -9,7 +9,7 @@ extension SIMD8<Float> {
   @inline(__always)
   var exponential: SIMD8<Float> {
     let x = limited(-87.3, 88.3)
-    // Adding 1.5 * 2^23 rounds x / ln 2 to an integer n, which then stands in the lowest bits.
+    // Adding 1.5 * 2^23 rounds x / ln 2 to an integer n in the lowest bits.
     let magic = SIMD8(repeating: 0x1.8p23)
     let shifted = magic.adding(x, times: SIMD8(repeating: 1.442_695_04))
     let n = shifted - magic
@@ -63,7 +63,8 @@ extension SIMD8<Float> {
       .times(square, plus: 0.112_836)
       .times(square, plus: -0.376_126_26)
       .times(square, plus: 1.128_379_1)
-    // Farther out, 1 - erf(|x|) = exp(P(|x|)), which is below half a unit from |x| = 4 on.
+    // For larger magnitudes, 1 - erf(|x|) = exp(P(|x|)), which is below half a unit from |x| = 4
+    // on.
     let magnitude = magnitudes.limited(0, 4)
     let logarithm = SIMD8(repeating: 2.513_927_8e-7)
       .times(magnitude, plus: -2.531_573_8e-5)
