@@ -110,7 +110,8 @@ let package = Package(
     tests(of: "NeuralNet", using: ["Autograd", "Files", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "Optimizing", using: ["Files", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "DialogueData", using: ["Files", "TensorCore"]),
-    tests(of: "DFERCModel", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
+    tests(
+      of: "DFERCModel", using: ["Autograd", "NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "Baselines", using: ["NeuralNet", "TensorCore"], exclude: ["Fixtures"]),
     tests(of: "MPIKit"),
     tests(of: "DataParallel", using: ["MPIKit", "TensorCore"]),
