@@ -34,9 +34,10 @@ struct FaultTests {
   private static let phases: [(fault: String, place: String)] = [
     ("load", "load"), ("open", "open"), ("plan,step=2", "step 2, plan"),
     ("load,step=2", "step 2, load"), ("forward,step=2", "step 2, forward"),
-    ("sums,step=2", "step 2, sums"), ("backward,step=2", "step 2, backward"),
-    ("allreduce,step=2", "step 2, allreduce"), ("update,step=2", "step 2, update"),
-    ("log,step=2", "step 2, log"), ("evaluate,step=6", "step 6, evaluate"),
+    ("losses,step=2", "step 2, losses"), ("sums,step=2", "step 2, sums"),
+    ("backward,step=2", "step 2, backward"), ("allreduce,step=2", "step 2, allreduce"),
+    ("update,step=2", "step 2, update"), ("log,step=2", "step 2, log"),
+    ("evaluate,step=6", "step 6, evaluate"), ("compare,step=4", "step 4, compare"),
     ("save,step=4", "step 4, save"),
   ]
 

@@ -22,8 +22,9 @@ loop_faults() {
 # place: `-` where the program has no time for a message.
 list_faults() {
   local place
-  for place in load open plan,step=2 load,step=2 forward,step=2 sums,step=2 backward,step=2 \
-    allreduce,step=2 update,step=2 log,step=2 evaluate,step=7 save,step=3; do
+  for place in load open plan,step=2 load,step=2 forward,step=2 losses,step=2 sums,step=2 \
+    backward,step=2 allreduce,step=2 update,step=2 compare,step=2 log,step=2 evaluate,step=7 \
+    save,step=3; do
     printf '%s|70|an injected error\n' "throw@$place"
     printf '%s|80|no progress\n' "stop@$place" "finalize@$place" "sleep:60@$place"
     # Open MPI ends a job with 1 where a process ends without a word.
