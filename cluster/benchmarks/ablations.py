@@ -1,10 +1,11 @@
-"""Trains the whole model and its ablations over several seeds and prints mean and spread.
+"""Trains DF-ERC and its ablations over several seeds and prints mean and spread of the test score.
 
     python ablations.py --program .build/release/dferc-dist --jobs 2
+    python ablations.py --program dferc-dist -- --config configs/mosi.yaml --data /shared/mosi
 
-Without --data it trains on the built-in synthetic corpus. The figure is the weighted F1 on the test
-split of the epoch that validation chooses. The spread is the standard deviation over seeds; the
-margin is the mean difference to the whole model with the same seed, with its standard error.
+Without a dataset it trains on the built-in corpus. The score is the weighted F1 on the test split
+of the epoch that validation chooses. The spread is the standard deviation over seeds; the margin is
+what the whole model gains over the ablation with the same seed, mean and standard error.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ VARIANTS = [WHOLE, "no-ddm", "no-cfm", "crm-full", "crm-zero"]
 
 
 def weighted_f1(program: str, variant: str, seed: int, extra: list[str]) -> float:
-    """Trains once in a folder that is removed afterwards."""
+    """Trains once, in a temporary folder, and returns the score."""
     ablations = "[]" if variant == WHOLE else f"[{variant}]"
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "train", "--threads", "1", "--output", f"{folder}/run", *extra]

@@ -1,7 +1,7 @@
 """Times dferc-dist and the PyTorch program side by side and prints the ratios.
 
-Each round runs every configuration once, in turn, so that a change in the machine's load falls on
-all of them alike; ratios are taken within a round, and the median of the rounds is printed.
+Each round runs every configuration once, so that a change in the machine's load affects all of
+them; ratios are taken within a round, and the median of the rounds is printed.
 
     python compare.py --program .build/release/dferc-dist --rounds 5
 
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PEER = Path(__file__).with_name("pytorch_dferc.py")
+PYTORCH = Path(__file__).with_name("pytorch_dferc.py")
 
 
 def utterances_per_second(command: list[str], environment: dict[str, str]) -> tuple[float, dict]:
@@ -38,17 +38,17 @@ def commands(program: str, steps: int) -> dict[str, list[str]]:
         arguments = ["bench", "--json", "--threads", str(threads), "--dialogues", str(dialogues)]
         return [*launcher, program, *arguments, "--steps", str(steps)]
 
-    def peer(ranks: int, threads: int) -> list[str]:
+    def pytorch(ranks: int, threads: int) -> list[str]:
         arguments = ["--json", "--threads", str(threads), "--ranks", str(ranks)]
-        return [sys.executable, str(PEER), *arguments, "--dialogues", "8", "--steps", str(steps)]
+        return [sys.executable, str(PYTORCH), *arguments, "--dialogues", "8", "--steps", str(steps)]
 
     return {
         "dferc-dist np 1": ours(1, 8),
-        "PyTorch 1 thread": peer(1, 1),
+        "PyTorch 1 thread": pytorch(1, 1),
         "dferc-dist np 2": ours(2, 8),
-        "PyTorch 2 ranks": peer(2, 1),
+        "PyTorch 2 ranks": pytorch(2, 1),
         "dferc-dist np 2, 16 dialogues": ours(2, 16),
-        "PyTorch 2 threads": peer(1, 2),
+        "PyTorch 2 threads": pytorch(1, 2),
         "dferc-dist 2 threads": ours(1, 8, threads=2),
     }
 

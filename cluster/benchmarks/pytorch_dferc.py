@@ -1,15 +1,15 @@
-"""DF-ERC trained the usual PyTorch way: the peer that dferc-dist's speed is measured against.
+"""DF-ERC trained the usual PyTorch way: the program that dferc-dist's speed is compared with.
 
 The model, its losses and its optimizer are those of dferc-dist; the parameters have the same names.
 Rows of all utterances stand one after another, the LSTM runs over a packed sequence, the
 contrastive losses are batched matrix products, ranks are DistributedDataParallel over gloo, and the
 arithmetic is float32.
 
-The golden values of the tests have another implementation, Tests/DFERCModelTests/Fixtures/
-reference.py. It is written to be compared with the paper line by line: float64, one dialogue after
-the other, the contrastive losses and the LSTM as loops, no optimizer and no ranks. Its time would
-say nothing about PyTorch. This file packs and pads dialogues and uses PyTorch's own LSTM instead;
---golden compares it with the values of reference.py, so that both compute the same model.
+The golden values come from another implementation, Tests/DFERCModelTests/Fixtures/reference.py: its
+loops over dialogues, anchors and time steps follow the paper line by line in float64 and take about
+70 times as long, while golden values from this file would rest on the padding, masks and batched
+sums that they are to check, and need ablations and dropout masks that no PyTorch user would write
+into a trainer. --golden compares the two.
 
     python pytorch_dferc.py --threads 2                 # one process
     python pytorch_dferc.py --ranks 2 --json            # two processes with one thread each
@@ -245,7 +245,7 @@ class DFERC(nn.Module):
         }
 
     def prototype_loss(self, x: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Equations (18) and (19): takes the batch into the prototypes, then compares with them."""
+        """Equations (18) and (19): adds the batch to the prototypes, then compares with them."""
         aligned = torch.stack(list(x.values()))  # [M, N, alignment width]
         if self.training:
             self.update_prototypes(aligned.detach(), batch.labels)
@@ -349,7 +349,7 @@ def train(arguments: argparse.Namespace, rank: int, ranks: int) -> None:
 
 
 def train_in_process(rank: int, arguments: argparse.Namespace, ranks: int, address: str) -> None:
-    """The body of one rank: joins the others, trains, leaves."""
+    """One rank: joins the process group, trains and leaves it."""
     distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=ranks)
     try:
         train(arguments, rank, ranks)
@@ -358,14 +358,14 @@ def train_in_process(rank: int, arguments: argparse.Namespace, ranks: int, addre
 
 
 def free_port() -> int:
-    """A port on which the ranks can find one another."""
+    """A free port for the rendezvous of the ranks."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def compare_with_golden(path: str) -> None:
-    """Prints how far losses, logits and gradients lie from a golden file of the whole model."""
+    """Prints losses and the largest differences of logits and gradients from a golden file."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
@@ -373,7 +373,7 @@ def compare_with_golden(path: str) -> None:
         golden_losses = json.loads(file.metadata()["losses"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     if options["ablations"] or options["dropout"] or options["reduction"] != "mean":
-        raise SystemExit(f"{path}: the peer has no ablations, no golden dropout and only means")
+        raise SystemExit(f"{path}: this program has no ablations, golden dropout or sums")
     settings = Settings(
         raw_widths={m: options["rawWidths"][m] for m in options["modalities"]},
         emotions=options["emotions"],

@@ -28,13 +28,13 @@ sys.path.append(str(FOLDER.parent.parent / "DFERCModelTests" / "Fixtures"))
 from philox import dropout_keeps  # noqa: E402
 
 LENGTHS, INDICES = (4, 1, 3), (5, 2, 11)
-# Nearer to zero, rounding could give a ReLU's input the other sign, and its gradient with it.
+# Nearer to zero, rounding could change the sign of a ReLU's input and with it the gradient.
 SMALLEST_RELU_INPUT = 1e-3
 
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that selects a model. No two widths are equal, so that none passes for another."""
+    """Everything that selects a model. All widths differ, so that an exchange of two shows."""
 
     modalities: tuple[str, ...] = ("text", "audio", "visual")
     raw_widths: tuple[tuple[str, int], ...] = (("text", 7), ("audio", 4), ("visual", 5))
@@ -131,7 +131,7 @@ def draw_dialogues(options: Options, random: np.random.Generator) -> list[Dialog
     return dialogues
 
 
-def tells_much(model: BCLSTM, dialogues: list[Dialogue]) -> bool:
+def exercises_relu(model: BCLSTM, dialogues: list[Dialogue]) -> bool:
     """Whether each dense unit is on in some rows and off in others, none near the kink."""
     with torch.no_grad():
         inputs = torch.cat([model.relu_inputs(dialogue) for dialogue in dialogues])
@@ -191,7 +191,7 @@ def make_case(name: str, options: Options) -> None:
     random = np.random.default_rng(zlib.crc32(name.encode()))
     dialogues = draw_dialogues(options, random)
     model = draw_model(options, random)
-    while not tells_much(model, dialogues):
+    while not exercises_relu(model, dialogues):
         model = draw_model(options, random)
 
     labels = torch.cat([dialogue.labels for dialogue in dialogues])

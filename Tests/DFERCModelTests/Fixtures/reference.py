@@ -1,4 +1,4 @@
-"""DF-ERC written as plainly as possible, to be held against the paper line by line.
+"""DF-ERC written as plainly as possible, to be compared with the paper line by line.
 
 Numbers in round brackets are the paper's equations (ACM MM 2023, doi 10.1145/3581783.3612053).
 Nothing is packed, padded or vectorised over dialogues: the model runs one dialogue after the other,
@@ -92,7 +92,7 @@ class Prototypes:
 
 @dataclass
 class Utterances:
-    """What the forward pass leaves of one dialogue."""
+    """The results of the forward pass over one dialogue."""
 
     modality_rows: dict[str, Tensor]  # m of (2), [n, width]
     utterance_rows: dict[str, Tensor]  # u of (4), [n, width]
@@ -213,7 +213,7 @@ def fusion_weights(
     parameters: Parameters,
     options: Options,
 ) -> dict[str, Tensor]:
-    """w_m of (12) or what an ablation puts in its place; [n] each."""
+    """w_m of (12), or the weights of an ablation; [n] each."""
     if options.has("no-cfm"):
         return {m: torch.ones(len(z[m]), dtype=z[m].dtype) for m in z}
     if options.has("cfm-attention"):
