@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds dferc-dist with the Swift runtime inside and installs it, with shell completions.
+# Builds dferc-dist with the Swift runtime linked in and installs it, with shell completions.
 #
 #   cluster/install.sh                         to /usr/local/bin
 #   cluster/install.sh ~/.local                to ~/.local/bin
@@ -14,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 prefix=${1:-/usr/local}
 runtime_packages=(openmpi-bin libopenmpi3 libopenblas0-pthread libzstd1)
 
-# Names the packages that a node like this one would lack; libraries themselves are checked later.
+# Warns of runtime packages that are not installed.
 check_runtime_packages() {
   command -v dpkg-query >/dev/null || return 0
   local missing
@@ -39,7 +39,7 @@ check_libraries() {
   fi
 }
 
-# Runs a command with the rights that writing to the prefix takes.
+# Runs a command as root if the prefix is not writable.
 for_prefix() {
   if mkdir -p "$prefix" 2>/dev/null && [[ -w $prefix ]]; then run "$@"; else as_root "$@"; fi
 }
@@ -70,7 +70,7 @@ install_completions bash bash-completion/completions/dferc-dist
 install_completions zsh zsh/site-functions/_dferc-dist
 install_completions fish fish/vendor_completions.d/dferc-dist.fish
 
-# It must work from a folder that has nothing to do with the package.
+# Run outside the package, as a user does.
 cd "$staging"
 allow_mpirun 2
 run mpirun -np 2 "$prefix/bin/dferc-dist" doctor || true

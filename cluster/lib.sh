@@ -1,12 +1,12 @@
-# What the scripts of this folder share. Sourced, not run:
+# Functions shared by the scripts of this folder. Sourced, not run:
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 set -euo pipefail
 
-# The package's folder. It may be absent from the caller's working folder, so it is absolute.
+# The package's folder, an absolute path.
 package=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What the program needs in order to be built and started (Debian and Ubuntu).
+# The packages that building and starting the program needs (Debian and Ubuntu).
 build_packages=(libopenmpi-dev openmpi-bin libopenblas-dev libzstd-dev pkg-config)
 
 # Ends the script with a message.
@@ -64,7 +64,7 @@ install_packages() {
     apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# Stands in for install_packages on systems that are not Debian's.
+# Checks for the libraries on systems without apt-get.
 require_libraries() {
   command -v pkg-config >/dev/null || die "pkg-config is missing; install it and start again."
   local library
@@ -75,7 +75,7 @@ require_libraries() {
   done
 }
 
-# Ends the script where there is no Swift toolchain that can build the package.
+# Ends the script if no Swift toolchain can build the package.
 require_swift() {
   command -v swift >/dev/null ||
     die "there is no swift in the PATH. Install the toolchain, 6.1 or newer, from" \
@@ -89,7 +89,7 @@ require_swift() {
   fi
 }
 
-# Selects the portable build where the processor has no AVX2 and FMA.
+# Selects the portable build if the processor has no AVX2 and FMA.
 select_processor() {
   if [[ -z ${DFERC_PORTABLE:-} ]] &&
     ! { grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; }; then
@@ -98,7 +98,7 @@ select_processor() {
   fi
 }
 
-# Lets mpirun start as root, as in a container, and more ranks than there are cores.
+# Allows mpirun as root, as in a container, and more ranks than cores.
 allow_mpirun() {
   local ranks=$1
   if [[ $(id -u) == 0 ]]; then
@@ -109,7 +109,7 @@ allow_mpirun() {
   fi
 }
 
-# Prints which state of the package this is.
+# Prints the commit of the package.
 print_revision() {
   local revision
   if revision=$(git -C "$package" describe --always --dirty 2>/dev/null); then

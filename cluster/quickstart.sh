@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds dferc-dist and trains DF-ERC on the built-in corpus, up to the table of test scores.
-# Installs the Debian packages that are missing. Every call trains anew, into a folder of its own.
+# Builds dferc-dist, trains DF-ERC on the built-in corpus and prints the table of test scores.
+# Installs missing Debian packages. Every call trains a new run in a folder of its own.
 #
 #   cluster/quickstart.sh                      two ranks on this machine
 #   cluster/quickstart.sh 4                    four

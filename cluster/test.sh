@@ -9,17 +9,17 @@
 #   module load openmpi openblas zstd && cluster/test.sh
 #
 # DFERC_PYTHON names a Python that has the packages safetensors and numpy; DFERC_DATA names the
-# folder of the real datasets. Tests of things that cannot be had say so and are skipped.
+# folder of the real datasets. Tests that need something absent are skipped with a message.
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Tests are compiled with other flags than the program, so both keep a build of their own.
+# Tests are compiled with other flags than the program, so each has a build folder.
 scratch=.build/tests
 flags=(-c release -Xswiftc -enable-testing --scratch-path "$scratch")
 log=$scratch/test.log
 failures=()
 
-# Runs a step and remembers its failure; the others run nevertheless.
+# Runs a step and records its failure; the steps after it run all the same.
 step() {
   local name=$1
   shift
@@ -32,7 +32,7 @@ python_is_ready() {
   "${DFERC_PYTHON:-python3}" -c 'import safetensors.numpy' 2>/dev/null
 }
 
-# Gets the Python packages with which checkpoints are opened, inside the build folder.
+# Installs the Python packages that open checkpoints into the build folder.
 prepare_python() {
   export PYTHONPATH=$package/$scratch/python${PYTHONPATH:+:$PYTHONPATH}
   if python_is_ready; then return; fi
@@ -42,7 +42,7 @@ prepare_python() {
   run timeout 180 "${DFERC_PYTHON:-python3}" -m pip install --quiet --disable-pip-version-check \
     --target "$scratch/python" safetensors numpy || true
   if ! python_is_ready; then
-    printf 'No Python with safetensors and numpy could be had: the tests that need one are %s\n' \
+    printf 'No Python with safetensors and numpy was found: the tests that need one are %s\n' \
       'skipped. DFERC_PYTHON can name one.' >&2
   fi
 }
@@ -62,7 +62,7 @@ run swift build --build-tests "${flags[@]}"
 # Without --skip-build, everything would be compiled once more.
 step "tests" swift test --skip-build "${flags[@]}"
 
-# A short form of the loops that disturb real runs; the long form takes counts in the hundreds.
+# Short chaos loops; long ones take counts in the hundreds.
 program=$(swift build "${flags[@]}" --show-bin-path)/dferc-dist
 for loop in "kills 4" "writes 12" "signals 6" "faults 6" "files 20"; do
   # shellcheck disable=SC2086 # the loop and its count

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Disturbs real runs again and again, and holds what they leave behind against what they promise.
+# Kills and signals real runs, injects faults, and checks the results against the promises.
 #
 #   cluster/tests/chaos.sh kills 50            SIGKILL to ranks and to mpirun, 50 times in one run
 #   cluster/tests/chaos.sh --seed 7 all 10     every loop in a short form
@@ -18,26 +18,26 @@ usage() {
 usage: cluster/tests/chaos.sh [--seed S] [--program FILE] LOOP [N]
 
   kills N     one run of train.microBatches = 8, killed N times: a random rank, or mpirun, at a
-              random moment; it goes on each time on 1, 2, 4 or 8 ranks. Its parameters, metrics,
-              samples and result must be those of a run that was never disturbed.
+              random moment; it is resumed each time on 1, 2, 4 or 8 ranks. Its parameters, metrics,
+              samples and result must be those of an undisturbed run.
   writes N    SIGKILL of rank 0 at N random bytes of a checkpoint that is being written. A sound
               checkpoint must be found each time, and no temporary file left by the next start.
   signals N   N random signals to mpirun, to one rank or to a run of its own, at random moments. The
               run must save the step it was in and end with 75; what mpirun cuts short must leave a
-              sound checkpoint. In the end the run must be as one that was never disturbed.
-  faults [N]  errors, early ends, stopped and killed ranks, NaN and flipped bits in every phase of a
-              run, or N of them at random: every rank must end, with the documented exit code and
+              sound checkpoint. The results must be those of an undisturbed run.
+  faults [N]  errors, early exits, stopped and killed ranks in every phase of a run, NaN and flipped
+              bits, or N of them at random: every rank must end, with the documented exit code and
               one message that names rank and phase.
-  files N     N spoilt files for each reader of files, under the address sanitizer.
+  files N     N damaged files for each reader of files, under AddressSanitizer.
   all N       all of these.
 
   --seed S        the seed of all random choices, by default the time. Each loop prints it
-                  and, but for `files`, each choice ("drawn: ..."): the same seed, loop and N draw the
-                  same list. Moments follow the speed of the machine, and a run that ends by itself
-                  adds a round.
+                  and, except `files`, each choice ("drawn: ..."): the same seed, loop and N draw
+                  the same list. Moments depend on the speed of the machine, and a run that ends
+                  by itself adds a round.
   --program FILE  the program, instead of one that is built first.
 
-Ends with 1 if anything was not as promised; the folder with the remains is then kept and named.
+Ends with 1 if a promise was broken; the folder of the runs is then kept and named.
 TEXT
 }
 

@@ -1,4 +1,4 @@
-"""Holds a disturbed run against one that was not: compare.py PROGRAM REFERENCE RUN."""
+"""Compares a disturbed run with an undisturbed one: compare.py PROGRAM REFERENCE RUN."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def rows(path):
-    """The rows of a file of one JSON value a line, without what depends on speed."""
+    """The rows of a JSON Lines file, without the columns that depend on speed."""
     with open(path, encoding="utf-8") as file:
         values = [json.loads(line) for line in file]
     return [{key: row[key] for key in row if not depends_on_speed(key)} for row in values]
@@ -18,13 +18,13 @@ def depends_on_speed(key):
 
 
 def result(folder):
-    """What a run found, without the machine and the time it took."""
+    """The result of a run, without the machine and the time."""
     found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return {k: v for k, v in found.items() if k not in ("environment", "time_total")}
 
 
 def hash_of(program, file):
-    """The hash of a checkpoint's tensors, which `inspect` prints after it has verified it."""
+    """The hash of a checkpoint's tensors, which `inspect` verifies and prints."""
     done = subprocess.run([program, "checkpoint", "inspect", file], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr)

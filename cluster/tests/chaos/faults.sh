@@ -1,6 +1,6 @@
 # The loop `faults` of chaos.sh. Sourced.
 
-# Lets every kind of fault happen in every phase, each in a run of its own on three ranks.
+# Injects every kind of fault in every phase, each in a run of its own on three ranks.
 loop_faults() {
   local count=${1:-} faults line fault codes words
   slowest=0 slowest_fault=
@@ -11,15 +11,15 @@ loop_faults() {
   for line in "${faults[@]}"; do
     IFS='|' read -r fault codes words <<<"$line"
     draw_below 3
-    tell_choices "$fault, rank $drawn"
+    print_choices "$fault, rank $drawn"
     try_fault "$fault" "$drawn" "$codes" "$words"
   done
   end_loop "${#faults[@]} faults, each on one rank of three;" \
     "the slowest job, $slowest_fault, took $slowest seconds with its start"
 }
 
-# Each fault, the exit codes that it may end with, and what its one message says behind rank and
-# place: `-` where the program has no time for a message.
+# Prints for each fault the exit codes that it may end with and words of its one message; `-`: the
+# program cannot print one.
 list_faults() {
   local place
   for place in load open plan,step=2 load,step=2 forward,step=2 losses,step=2 sums,step=2 \
@@ -27,7 +27,7 @@ list_faults() {
     save,step=3; do
     printf '%s|70|an injected error\n' "throw@$place"
     printf '%s|80|no progress\n' "stop@$place" "finalize@$place" "sleep:60@$place"
-    # Open MPI ends a job with 1 where a process ends without a word.
+    # Open MPI ends a job with 1 if a process exits without MPI_Finalize.
     printf '%s|1 80|-\n' "exit@$place"
     printf '%s|137|-\n' "kill@$place"
     printf '%s|75|stopped on request\n' "signal:TERM@$place" "signal:USR1@$place"
@@ -36,7 +36,8 @@ list_faults() {
   printf '%s|76|holds other bits of\n' flip@allreduce,step=2 flip@update,step=2
 }
 
-# Leaves so many of the faults, in random order.
+# Keeps COUNT of the faults, in random order.
+#   choose_faults COUNT
 choose_faults() {
   local count=$1 place other
   for ((place = 0; place < count; place++)); do
@@ -65,7 +66,7 @@ try_fault() {
   if ((seconds > slowest)); then slowest=$seconds slowest_fault=$fault; fi
   # The limits, five seconds more, and as many again for the start on a busy machine.
   if ((seconds > 20)); then violation "$fault took $seconds seconds"; fi
-  # A stop on request is told for all ranks, everything else with its rank.
+  # The message of a stop on request is for all ranks; any other names its rank.
   if [[ $words != - ]]; then expect_message "$fault" "$rank" "$words"; fi
 }
 
@@ -80,11 +81,12 @@ finish_fault() {
   finish "${processes[@]}"
 }
 
-# Checks that the session has told its end in one line, with the words, and names the rank.
+# Checks that the session ended with one message that has the words and names the rank.
+#   expect_message FAULT RANK WORDS
 expect_message() {
   local fault=$1 rank=$2 words=$3 lines
   if [[ $words == "stopped on request" ]]; then
-    grep -q "^stopped on request" "$session_log" || violation "$fault: nobody told of the stop"
+    grep -q "^stopped on request" "$session_log" || violation "$fault: no message tells of the stop"
     return
   fi
   mapfile -t lines < <(grep '^dferc-dist' "$session_log")

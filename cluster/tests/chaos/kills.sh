@@ -1,7 +1,8 @@
 # The loop `kills` of chaos.sh. Sourced.
 
-# Kills a run many times, each time at another place. Neither the number of ranks nor whether they
-# share the optimizer's work may show in the end.
+# Kills a run COUNT times at random moments and resumes it, on random numbers of ranks, with the
+# optimizer sharded or not. The results must be those of an undisturbed run.
+#   loop_kills COUNT
 loop_kills() {
   local count=$1 steps=$((40 * $1)) made=0 round=0
   local ranks sharded victim target permille milliseconds
@@ -19,7 +20,7 @@ loop_kills() {
     draw_below 840 && target=$drawn
     draw_below 1000 && permille=$drawn
     draw_below 1000 && milliseconds=$drawn
-    tell_choices "round $round, ranks $ranks, sharded $sharded, victim $victim, process $target," \
+    print_choices "round $round, ranks $ranks, sharded $sharded, victim $victim, process $target," \
       "permille $permille, milliseconds $milliseconds"
     begin "$folder" "$ranks" "${arguments[@]}" --set "optimizer.sharded=$sharded"
     if [[ $victim == start ]]; then
@@ -41,8 +42,8 @@ loop_kills() {
     "(${victims[rank]} of a rank, ${victims[mpirun]} of mpirun, ${victims[start]} while starting)"
 }
 
-# Kills a rank or mpirun and waits for the end of all.
-# The rank is the remainder of a number by their count.
+# Kills a rank or mpirun and waits until all processes have ended.
+# The rank is NUMBER modulo their count.
 #   kill_session VICTIM RANKS NUMBER
 kill_session() {
   local victim=$1 ranks=$2 launcher processes
@@ -55,7 +56,7 @@ kill_session() {
   fi
   finish $launcher "${processes[@]}"
   case $code in
-    0) ;; # it was too fast
+    0) ;; # it ended before the kill
     137) victims[$victim]=$((victims[$victim] + 1)) ;;
     *) violation "a killed session ended with $code" ;;
   esac

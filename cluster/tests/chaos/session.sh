@@ -1,4 +1,4 @@
-# What the loops of chaos.sh share: a small run, sessions of it, and the verdict. Sourced.
+# Functions shared by the loops of chaos.sh: a small run, its sessions, the checks. Sourced.
 
 violations=0
 session_count=0
@@ -42,11 +42,12 @@ begin() {
   session=$!
 }
 
-# Waits for the end of the session and sets `code`; whatever is left of it is a violation.
+# Waits for the end of the session and sets `code`; a process that is left is a violation.
+#   finish PROCESS...
 finish() {
   local pid
   code=0
-  # The shell would tell of every process that a signal has ended.
+  # The shell prints a line for every process that a signal has ended.
   { wait "$session" || code=$?; } 2>/dev/null
   if ((code == 124)); then violation "a session hung for $patience seconds"; fi
   for pid in "$@"; do
@@ -59,7 +60,7 @@ finish() {
   done
 }
 
-# Whether the session goes on.
+# Whether the session is running.
 is_running() { kill -0 "$session" 2>/dev/null; }
 
 # The program or mpirun: the process that the session's timeout has started.
@@ -107,39 +108,41 @@ draw_of() {
   drawn=${!index}
 }
 
-# Prints the choices of a round, to compare a replay with.
-tell_choices() { printf 'drawn: %s\n' "$*"; }
+# Prints the choices of a round.
+print_choices() { printf 'drawn: %s\n' "$*"; }
 
-# Waits so many milliseconds, fewer than 1000.
+# Waits some milliseconds, fewer than 1000.
+#   pause MILLISECONDS
 pause() { sleep "$(printf '0.%03d' "$1")"; }
 
-# Trains to the end without disturbance.
+# Trains an undisturbed run to the end.
 #   reference FOLDER ARGUMENT...
 reference() {
   begin "$1" 0 "${@:2}"
   finish
-  ((code == 0)) || die "a run without disturbance ended with $code; see $session_log"
+  ((code == 0)) || die "an undisturbed run ended with $code; see $session_log"
 }
 
-# Goes on until the run has ended by itself.
+# Resumes the run and trains it to the end.
+#   complete FOLDER ARGUMENT...
 complete() {
   draw_of 0 1 2 4 8
-  tell_choices "last session, ranks $drawn"
+  print_choices "last session, ranks $drawn"
   begin "$1" "$drawn" "${@:2}"
   finish
   if ((code != 0)); then violation "the last session ended with $code"; fi
 }
 
-# Holds a disturbed run against one that was not.
+# Compares a disturbed run with an undisturbed one.
 #   expect_same REFERENCE RUN
 expect_same() {
   local difference compare=$package/cluster/tests/chaos/compare.py
   if ! difference=$(python3 "$compare" "$program" "$1" "$2" 2>&1); then
-    violation "the run is not as one that was never disturbed: $difference"
+    violation "the run differs from an undisturbed one: $difference"
   fi
 }
 
-# Waits until a run has made about its share of the steps that are left, and a moment more.
+# Waits until a run has made a part of the steps that are left, and some milliseconds more.
 #   await_progress FOLDER STEPS PARTS PERMILLE MILLISECONDS
 await_progress() {
   local folder=$1 now target
@@ -149,7 +152,7 @@ await_progress() {
   pause "$5"
 }
 
-# Compares a run that has ended, and lets the next session begin a new one.
+# Compares a run that has ended and removes it, so that the next session starts a new one.
 #   begin_again REFERENCE RUN
 begin_again() {
   expect_clean "$2"
@@ -157,15 +160,16 @@ begin_again() {
   rm -rf "$2"
 }
 
-# Every checkpoint that has its name must be sound. A run that was disturbed before its first save
-# has none.
+# Checks that every checkpoint is sound. A run that ended before its first save has none.
+#   expect_sound RUN
 expect_sound() {
   local found
   if (($(newest_checkpoint "$1") == 0)); then return; fi
   if ! found=$("$program" checkpoint verify "$1" 2>&1); then violation "$found"; fi
 }
 
-# What a killed session has left half written must be gone after the next start.
+# Checks that no half-written file and no lock is left.
+#   expect_clean RUN
 expect_clean() {
   local files
   files=$(find "$1" -name '*.tmp' -o -name 'run.lock' 2>&1) || true
@@ -178,7 +182,7 @@ begin_loop() {
   printf '\n== %s, seed %s ==\n' "$1" "$seed"
 }
 
-# The verdict of a loop, in one line.
+# Prints the outcome of a loop in one line.
 end_loop() {
   local found=$((violations - loop_violations))
   printf '%s: %s; %s violations in %s s\n' "$loop" "$*" "$found" "$((SECONDS - loop_start))"

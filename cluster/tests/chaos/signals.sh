@@ -1,6 +1,7 @@
 # The loop `signals` of chaos.sh. Sourced.
 
-# Sends random signals to random processes of a run.
+# Sends COUNT random signals to random processes of a run.
+#   loop_signals COUNT
 loop_signals() {
   local count=$1 steps=$((60 * $1)) folder=$scratch/signals made=0 round=0
   local signal ranks early target permille milliseconds
@@ -17,7 +18,7 @@ loop_signals() {
     draw_below 2520 && target=$drawn
     draw_below 1000 && permille=$drawn
     draw_below 1000 && milliseconds=$drawn
-    tell_choices "round $round, ranks $ranks, signal $signal, early $early, process $target," \
+    print_choices "round $round, ranks $ranks, signal $signal, early $early, process $target," \
       "permille $permille, milliseconds $milliseconds"
     begin "$folder" "$ranks" "${arguments[@]}"
     if [[ $early == true ]]; then
@@ -42,7 +43,8 @@ loop_signals() {
     "${endings[1]} times cut short by mpirun)"
 }
 
-# Waits until all ranks catch signals, so that none is lost.
+# Waits until all ranks have installed their signal handlers.
+#   wait_for_handlers RANKS
 wait_for_handlers() {
   local process mask
   while is_running; do
@@ -52,7 +54,7 @@ wait_for_handlers() {
   done
   for process in "${processes[@]}"; do
     while is_running; do
-      mask=$(sed -n 's/^SigCgt:\t//p' "/proc/$process/status" 2>/dev/null) || break # it is gone
+      mask=$(sed -n 's/^SigCgt:\t//p' "/proc/$process/status" 2>/dev/null) || break # it has ended
       if ((0x${mask:-0} & 0x200)); then break; fi
       sleep 0.01
     done
@@ -60,7 +62,7 @@ wait_for_handlers() {
 }
 
 # Sends a signal to mpirun, to one rank or to the program alone, and checks the exit code.
-# The process is the remainder of a number by their count.
+# The process is NUMBER modulo their count.
 #   send SIGNAL RANKS NUMBER
 send() {
   local signal=$1 ranks=$2 launcher processes victim candidates expected=(75)
@@ -69,7 +71,7 @@ send() {
   mapfile -t processes < <(rank_processes "$ranks")
   candidates=("$launcher" "${processes[@]}")
   victim=${candidates[$3 % ${#candidates[@]}]}
-  # Whatever a job does, mpirun ends it two seconds after a SIGTERM or SIGINT, with 1.
+  # mpirun ends any job two seconds after a SIGTERM or SIGINT, with 1.
   if [[ $victim == "$launcher" && $ranks != 0 && $signal != USR1 ]]; then expected=(75 1); fi
   if [[ -n $victim ]]; then kill "-$signal" "$victim" 2>/dev/null || true; fi
   finish $launcher "${processes[@]}"
@@ -79,7 +81,8 @@ send() {
   fi
 }
 
-# Whoever ends with 75 has saved the step that it has a row of, or the one before.
+# Checks that a run that ended with 75 has saved its last step, or the one before.
+#   expect_saved RUN
 expect_saved() {
   local rows saved
   expect_sound "$1"
