@@ -16,27 +16,6 @@ extension Checkpoint {
     try read(name, shape) { try tensors.copyFloats(name, to: target) }
   }
 
-  /// A tensor as `Double`, row-major.
-  ///
-  /// - Parameters:
-  ///   - name: the tensor's name.
-  ///   - shape: the shape it must have.
-  /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
-  package func doubles(_ name: String, shape: [Int]) throws(CheckpointError) -> [Double] {
-    try read(name, shape) { try tensors.doubles(name) }
-  }
-
-  /// A tensor as whole numbers, row-major.
-  ///
-  /// - Parameters:
-  ///   - name: the tensor's name.
-  ///   - shape: the shape it must have.
-  /// - Throws: `CheckpointError` if there is no such tensor, it is of another shape or type, or its
-  ///   values are not whole numbers.
-  package func integers(_ name: String, shape: [Int]) throws(CheckpointError) -> [Int64] {
-    try read(name, shape) { try tensors.integers(name) }
-  }
-
   /// A string of the metadata.
   ///
   /// - Throws: `CheckpointError` if there is no such key.
@@ -64,7 +43,7 @@ extension Checkpoint {
     }
   }
 
-  /// A list of strings of the metadata.
+  /// A list of strings of the metadata, which stands there as a JSON array.
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a list of strings.
   package func list(_ key: String) throws(CheckpointError) -> [String] {

@@ -1,6 +1,5 @@
 import Crypto
 import Files
-import Foundation
 import TensorCore
 
 /// A checkpoint that is to be written.
@@ -28,13 +27,6 @@ package struct CheckpointContents: Sendable {
 
   /// Sets a whole number, which `Checkpoint.integer(_:)` reads.
   package mutating func set(_ key: String, integer: Int) { metadata[key] = String(integer) }
-
-  /// Sets a list of strings, which `Checkpoint.list(_:)` reads; it is stored as a JSON array.
-  package mutating func set(_ key: String, list: [String]) {
-    // Strings always have a JSON form.
-    let json = (try? JSONEncoder().encode(list)) ?? Data("[]".utf8)
-    metadata[key] = String(decoding: json, as: UTF8.self)
-  }
 
   /// Adds a tensor that stands in memory of the caller, which is neither copied nor kept.
   ///

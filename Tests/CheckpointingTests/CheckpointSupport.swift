@@ -12,7 +12,7 @@ func sampleDraft(seed: Int = 0) -> CheckpointContents {
   draft.add("counts", [1, -2, 1 << 62] as [Int64], shape: [3])
   draft.set("step", integer: seed)
   draft.set("best", text: "0.5")
-  draft.set("emotions", list: ["neutral", "joy, \"great\"", "é"])
+  draft.set("emotions", text: #"["neutral","joy, \"great\"","é"]"#)
   draft.set("config", text: "data:\n  path: x\n")
   return draft
 }

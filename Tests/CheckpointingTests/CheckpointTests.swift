@@ -50,8 +50,8 @@ struct CheckpointTests {
       let checkpoint = try Self.read(frame(of: sampleDraft(seed: 5)), in: folder)
       let weights = (0..<12).map { Float($0 + 5) / 7 - 0.5 }
       #expect(try checkpoint.tensors.floats("classifier.weight") == weights)
-      #expect(try checkpoint.doubles("prototype_sums", shape: [3]) == [1.0 / 3, -1e300, 5])
-      #expect(try checkpoint.integers("counts", shape: [3]) == [1, -2, 1 << 62])
+      #expect(try checkpoint.tensors.doubles("prototype_sums") == [1.0 / 3, -1e300, 5])
+      #expect(try checkpoint.tensors.integers("counts") == [1, -2, 1 << 62])
       var bias = [Float](repeating: 0, count: 3)
       try bias.withUnsafeMutableBufferPointer {
         try checkpoint.copyFloats("classifier.bias", shape: [3], to: $0)
@@ -205,13 +205,13 @@ struct CheckpointTests {
         #expect(error?.kind == .mismatch && error?.place == place && error?.reason == reason)
       }
       expect("tensor none", "it is not there") {
-        _ = try checkpoint.doubles("none", shape: [1])
+        try checkpoint.require("none", shape: [1])
       }
       expect("tensor counts", "its shape is [3], but [4] is needed") {
-        _ = try checkpoint.integers("counts", shape: [4])
+        try checkpoint.require("counts", shape: [4])
       }
       expect("tensor counts", "its type is I64, but F32, F16, BF16 or F64 is needed") {
-        _ = try checkpoint.doubles("counts", shape: [3])
+        try checkpoint.requireFloats("counts", shape: [3])
       }
       expect("metadata none", "it is not there") { _ = try checkpoint.text("none") }
       expect("metadata best", "it is \"0.5\", not a whole number") {
@@ -231,7 +231,7 @@ struct CheckpointTests {
     try withTemporaryFolder { folder in
       let checkpoint = try Self.read(frame(of: draft), in: folder)
       #expect(try checkpoint.text("note").utf8.count == byteCount)
-      #expect(try checkpoint.integers("counts", shape: [3]) == [1, -2, 1 << 62])
+      #expect(try checkpoint.tensors.integers("counts") == [1, -2, 1 << 62])
       #expect(try checkpoint.count("step") == 5)
     }
     draft.set("note", text: String(repeating: "x", count: 16 << 20))

@@ -151,7 +151,7 @@ struct CheckpointCommandTests {
       draft.add("counts", [Int64(4), 5], shape: [2])
       draft.set("step", integer: step)
       draft.set("config", text: RunConfiguration().yaml)
-      draft.set("emotions", list: ["joy", "anger"])
+      draft.set("emotions", text: #"["joy","anger"]"#)
       draft.set("best", text: "{\n  \"epoch\" : 1,\n  \"f1\" : 0.1\n}\n")
       try store.save(draft, step: step)
     }

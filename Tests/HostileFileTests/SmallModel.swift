@@ -51,7 +51,7 @@ enum SmallModel {
 
   private static func draft(_ snapshot: StateSnapshot) throws -> CheckpointContents {
     var draft = try CheckpointCoding.contents(snapshot, description: [:])
-    draft.set(CheckpointCoding.Key.emotions, list: emotions)
+    draft.set(CheckpointCoding.Key.emotions, text: try JSONText.line(emotions))
     draft.set(CheckpointCoding.Key.configuration, text: configuration.yaml)
     draft.set(CheckpointCoding.Key.dataset, text: "0123456789abcdef")
     return draft
