@@ -1,37 +1,37 @@
 import Glibc
 
-/// Bytes that stay in place and unchanged for as long as their owner is alive.
+/// Bytes that are neither moved nor changed while their owner is alive.
 ///
-/// Whoever keeps a pointer into `bytes` must keep the owner too.
+/// A pointer into `bytes` is valid only as long as the owner is referenced.
 package protocol ByteStorage: AnyObject, Sendable {
   /// All bytes; valid while the owner is alive.
   var bytes: UnsafeRawBufferPointer { get }
 }
 
-/// Bytes in memory of their own.
+/// Bytes in memory that this object allocates and frees.
 ///
-/// The memory is asked for without being touched, so that a size that a damaged file declares costs
-/// nothing until bytes really arrive.
+/// The memory is allocated but not touched, so that a size declared by a damaged file takes no
+/// physical memory until bytes are written.
 package final class MemoryBytes: ByteStorage {
-  // Written only by whoever made the object, before it is handed on; read-only from then on.
+  // Written only before the object is shared between threads; read-only afterwards.
   private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
 
   /// All bytes; valid while the object is alive.
   package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 
-  /// The same bytes for filling; to be used only before the object is shared.
+  /// The same bytes for writing; to be used only before the object is shared.
   package var mutableBytes: UnsafeMutableRawBufferPointer { memory }
 
-  /// Asks for memory whose content is not defined, or returns `nil` if there is not enough.
+  /// Allocates memory with undefined content; nil if there is not enough.
   ///
   /// - Parameter byteCount: the number of bytes, 0 or more.
   package init?(byteCount: Int) {
-    precondition(byteCount >= 0, "memory of \(byteCount) bytes was asked for")
+    precondition(byteCount >= 0, "\(byteCount) bytes cannot be allocated")
     guard let start = malloc(max(byteCount, 1)) else { return nil }
     memory = UnsafeMutableRawBufferPointer(start: start, count: byteCount)
   }
 
-  /// Copies bytes into memory of their own.
+  /// Allocates memory and copies bytes into it.
   ///
   /// - Parameter content: the bytes.
   package init(_ content: [UInt8]) {

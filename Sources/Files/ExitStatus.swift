@@ -1,6 +1,6 @@
-/// What the program's exit code says.
+/// The exit codes of the program.
 package enum ExitStatus: Int32, CaseIterable, Sendable {
-  /// Everything was done.
+  /// The command succeeded.
   case done = 0
   /// The command line cannot be carried out.
   case usage = 64
@@ -12,7 +12,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
   case bug = 70
   /// The storage failed: the disk is full, or permission is missing.
   case storage = 74
-  /// The run was stopped on request and goes on when it is started again.
+  /// The run was stopped on request and can be resumed.
   case stopped = 75
   /// The ranks differ in program, configuration, data or parameters.
   case disagreement = 76
@@ -26,7 +26,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
 
 /// An error that states the exit code that it ends the program with.
 ///
-/// An error without this protocol is one that nobody has foreseen: a bug.
+/// An error without this protocol is unexpected and counts as a bug.
 package protocol ExitStatusError: Error {
   /// The status that the error ends the program with.
   var exitStatus: ExitStatus { get }

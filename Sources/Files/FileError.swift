@@ -2,7 +2,7 @@ import Glibc
 
 /// An operating-system call on a file that failed, with its reason and cure.
 package struct FileError: ExplainedError {
-  /// The file or folder the call was about.
+  /// The file or folder that the call concerned.
   package let path: String
 
   /// What was attempted, in a word such as `open`, `write` or `rename`.
@@ -17,7 +17,7 @@ package struct FileError: ExplainedError {
   /// Describes a failed call.
   ///
   /// - Parameters:
-  ///   - path: the file or folder the call was about.
+  ///   - path: the file or folder that the call concerned.
   ///   - operation: what was attempted, in a word.
   ///   - code: the value of `errno` after the call.
   ///   - isOutput: whether the call was to create or to change something.
@@ -28,9 +28,9 @@ package struct FileError: ExplainedError {
     self.isOutput = isOutput
   }
 
-  /// Whether a file that should be there, or a folder on the way to it, does not exist.
+  /// Whether a file that was to be read, or a folder above it, does not exist.
   ///
-  /// What cannot be created is not missing, whatever is absent on the way to it.
+  /// A file that cannot be created does not count, even where a folder above it is missing.
   package var isMissing: Bool { !isOutput && (code == ENOENT || code == ENOTDIR) }
 
   /// Whether what was to be read is a folder, a device or a pipe.
@@ -40,7 +40,7 @@ package struct FileError: ExplainedError {
 
   package var location: String? { "\(operation) \(path)" }
 
-  /// The operating system's words for the reason.
+  /// The operating system's text for the code.
   package var reason: String {
     // The reentrant form: several threads may report errors at once.
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in

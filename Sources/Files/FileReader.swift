@@ -1,9 +1,8 @@
 import Glibc
 
-/// Reads a file from its beginning in pieces.
+/// Reads a file sequentially.
 ///
-/// Unlike a mapping it reports a device that fails as an error, so it is the way to read files that
-/// must never bring the program down.
+/// Unlike a mapping, it reports a device failure as an error instead of a signal.
 package final class FileReader {
   /// The path that was opened.
   package let path: String
@@ -24,9 +23,9 @@ package final class FileReader {
 
   deinit { try? SystemCalls.close(descriptor, path) }
 
-  /// Fills the buffer from the file as far as the file goes.
+  /// Reads the next bytes until the buffer is full or the file ends.
   ///
-  /// - Parameter buffer: takes the bytes.
+  /// - Parameter buffer: receives the bytes.
   /// - Returns: the number of bytes read; less than the buffer's size only at the end of the file.
   /// - Throws: `FileError` if the device fails.
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
@@ -40,11 +39,11 @@ package final class FileReader {
     return filled
   }
 
-  /// Gives the rest of the file piece by piece; a piece is valid during the call only.
+  /// Passes the rest of the file to `body` in pieces, each of them valid during its call only.
   ///
   /// - Parameters:
-  ///   - byteCount: the size of a piece; the last one may be shorter.
-  ///   - body: takes the pieces.
+  ///   - byteCount: the size of a piece in bytes; the last one may be shorter.
+  ///   - body: called with each piece.
   /// - Throws: `FileError` if the device fails, or what the body throws.
   package func readPieces(
     of byteCount: Int = 1 << 20, _ body: (UnsafeRawBufferPointer) throws -> Void

@@ -1,17 +1,17 @@
 import Glibc
 
-/// A file that is written under a temporary name and takes its place in one instant.
+/// A file that is written under a temporary name and then renamed atomically.
 ///
-/// Until `commit()` has returned, the file that stood under the name before stands there still. An
-/// object that goes away before its commit, because an error was thrown, takes its temporary file
-/// with it. A process that is killed leaves it behind; `finalName(ofTemporary:)` recognizes it.
+/// A previous file of that name is unchanged until `commit()`. An object that is released before
+/// its commit, because an error was thrown, removes its temporary file. A killed process leaves it
+/// behind; `finalName(ofTemporary:)` recognizes its name.
 ///
-/// One process replaces one file once at a time.
+/// A process may have only one replacement of a file at a time.
 package final class FileReplacement {
-  /// The name that the file will have.
+  /// The final path.
   package let path: String
 
-  /// The name under which it is written: the final one with the process and `.tmp` added.
+  /// The path that is written: the final one, the process identifier and `.tmp`.
   package let temporaryPath: String
 
   /// Writes the content.
@@ -33,7 +33,7 @@ package final class FileReplacement {
     if isTemporary { try? FileSystem.remove(temporaryPath) }
   }
 
-  /// Makes the content durable, gives the file its name and makes the name durable.
+  /// Makes the content durable, renames the file and makes the new name durable.
   ///
   /// - Throws: `FileError`.
   package func commit() throws(FileError) {
@@ -50,7 +50,7 @@ package final class FileReplacement {
     try writer.close()
   }
 
-  /// Gives the file its name: the second part of `commit()`.
+  /// Renames the file: the second part of `commit()`.
   ///
   /// - Throws: `FileError`.
   package func rename() throws(FileError) {
@@ -65,7 +65,7 @@ package final class FileReplacement {
     try FileSystem.synchronizeDirectory(FileSystem.parent(of: path))
   }
 
-  /// The final name of a file that goes by a temporary one.
+  /// The final name of a temporary file.
   ///
   /// - Parameter name: a file's name, such as `result.json.4711.tmp`.
   /// - Returns: the final name, such as `result.json`, or `nil` if it is not a temporary file.

@@ -1,7 +1,7 @@
 import Glibc
 
 extension FileSystem {
-  /// The folder that holds a path: all before its last slash.
+  /// The parent folder of a path: everything before its last slash.
   package static func parent(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -23,7 +23,7 @@ extension FileSystem {
   private static func nextName(
     of stream: OpaquePointer, in directory: String
   ) throws(FileError) -> String? {
-    errno = 0  // the end and a failure both return nothing; only errno tells them apart
+    errno = 0  // readdir returns nil at the end and on failure; only errno distinguishes them
     guard let entry = readdir(stream) else {
       guard errno == 0 else { throw FileError(path: directory, operation: "list", code: errno) }
       return nil
@@ -51,12 +51,12 @@ extension FileSystem {
     do throws(FileError) {
       try SystemCalls.check("create folder", path, isOutput: true) { mkdir(path, 0o755) }
     } catch {
-      // Another process may have created it since the first look.
+      // Another process may have created it since the check.
       guard error.code == EEXIST, isDirectory(path) else { throw error }
     }
   }
 
-  /// Returns once the names in a folder are on the device, safe from a loss of power.
+  /// Writes the names in a folder to the device, so that they survive a loss of power.
   ///
   /// - Throws: `FileError`, but not on file systems that cannot do this for folders.
   package static func synchronizeDirectory(_ path: String) throws(FileError) {
@@ -71,7 +71,7 @@ extension FileSystem {
 
   /// Removes a directory and all that it holds; links are removed, not followed.
   ///
-  /// - Throws: `FileError`; what was removed until then is gone.
+  /// - Throws: `FileError`; what was removed before the error is not restored.
   package static func removeTree(_ path: String) throws(FileError) {
     for name in try list(path) {
       let child = "\(path)/\(name)"

@@ -2,18 +2,18 @@ import Glibc
 
 /// Operations on files and folders that need no open file.
 package enum FileSystem {
-  /// Whether the path leads to a file or folder that can be seen.
+  /// Whether a file or folder exists at a path and is visible to this user.
   package static func exists(_ path: String) -> Bool {
     (try? SystemCalls.status(path)) != nil
   }
 
-  /// Whether the path leads to a folder.
+  /// Whether a folder exists at a path.
   package static func isDirectory(_ path: String) -> Bool {
     guard let status = try? SystemCalls.status(path) else { return false }
     return status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Whether two paths lead to one file or folder, by whatever links.
+  /// Whether two paths lead to the same file or folder, links resolved.
   package static func isSame(_ path: String, _ otherPath: String) -> Bool {
     guard let one = try? SystemCalls.status(path), let other = try? SystemCalls.status(otherPath)
     else { return false }
@@ -38,7 +38,7 @@ package enum FileSystem {
     guard reader.byteCount <= limit else {
       throw FileError(path: path, operation: "read", code: EFBIG)
     }
-    // A file with holes may be larger than all memory, and an array cannot say that it has none.
+    // A sparse file may be larger than memory, and an array traps where it cannot be allocated.
     guard MemoryBytes(byteCount: reader.byteCount) != nil else {
       throw FileError(path: path, operation: "read", code: ENOMEM)
     }
@@ -54,13 +54,13 @@ package enum FileSystem {
     return content
   }
 
-  /// Writes a file in one go.
+  /// Writes a whole file.
   ///
   /// - Parameters:
   ///   - bytes: the content.
   ///   - path: the file; its folder must exist.
-  ///   - atomically: whether the file appears, durable and whole, in one instant or not at all;
-  ///     otherwise a failure may leave part of it.
+  ///   - atomically: whether the file appears durable and complete, or not at all; otherwise a
+  ///     failure may leave part of it.
   /// - Throws: `FileError`; a temporary file is removed first.
   package static func write(
     _ bytes: [UInt8], to path: String, atomically: Bool = true
@@ -85,14 +85,14 @@ package enum FileSystem {
     try write(Array(text.utf8), to: path, atomically: atomically)
   }
 
-  /// Removes a file or a symbolic link.
+  /// Removes a file or symbolic link.
   ///
   /// - Throws: `FileError`, also where there is none.
   package static func remove(_ path: String) throws(FileError) {
     try SystemCalls.check("remove", path) { unlink(path) }
   }
 
-  /// Gives a file another name in one instant; a file of that name is replaced.
+  /// Renames a file atomically; an existing file of the new name is replaced.
   ///
   /// The new name is durable only after `synchronizeDirectory` on its folder.
   ///
@@ -101,7 +101,7 @@ package enum FileSystem {
     try SystemCalls.check("rename", path, isOutput: true) { Glibc.rename(path, newPath) }
   }
 
-  /// The bytes that this user can still write on the device that holds a path.
+  /// The number of bytes that this user can still write to the device of a path.
   ///
   /// - Throws: `FileError`.
   package static func freeBytes(at path: String) throws(FileError) -> Int {

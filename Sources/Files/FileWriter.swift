@@ -1,16 +1,16 @@
 import Glibc
 
-/// Writes a file from its beginning, or at its end.
+/// Writes a file from its start, or appends to it.
 ///
-/// Nothing is buffered here: each `write` reaches the kernel before it returns, so that a line in a
-/// log survives the death of the process. The file is closed with the object at the latest; call
-/// `close()` to learn of a failure that only shows then.
+/// Writes are not buffered: each `write` reaches the kernel before it returns, so that a line of a
+/// log survives a crash of the process. The file is closed with the object at the latest; `close()`
+/// reports failures that the file system detects only then.
 package final class FileWriter {
-  /// What becomes of a file that exists.
+  /// What happens to an existing file.
   package enum Mode: Sendable {
     /// Its content is replaced.
     case replace
-    /// New bytes are added at its end, in one piece a `write` even among several writers.
+    /// New bytes are added at its end; each `write` stays in one piece even with several writers.
     case append
     /// It is an error (`EEXIST`); of several processes only one can create the file.
     case exclusive
@@ -33,7 +33,7 @@ package final class FileWriter {
   ///
   /// - Parameters:
   ///   - path: the file; its folder must exist.
-  ///   - mode: what becomes of a file that exists.
+  ///   - mode: what happens to an existing file.
   /// - Throws: `FileError`.
   package init(path: String, mode: Mode = .replace) throws(FileError) {
     self.path = path
@@ -66,7 +66,7 @@ package final class FileWriter {
     try write(Array(text.utf8))
   }
 
-  /// Returns once the content is on the device, safe from a loss of power.
+  /// Writes the content to the device, so that it survives a loss of power.
   ///
   /// - Throws: `FileError`.
   package func synchronize() throws(FileError) {

@@ -1,11 +1,11 @@
 import Foundation
 
 extension JSONDecoder {
-  /// Decodes a value from a text that may hold anything.
+  /// Decodes a value from untrusted text.
   ///
-  /// The decoder stops at a nesting of 512, but where the text ends right there, it looks for the
-  /// line of the mistake behind the end and brings the program down. A line feed that it can find
-  /// there, and passes over in every other case, keeps it from that.
+  /// The decoder of Foundation rejects a nesting above 512, but where the text ends at that depth,
+  /// it searches for the line of the error past the end and crashes. A line feed after the text
+  /// prevents that, and is ignored otherwise.
   ///
   /// - Parameters:
   ///   - type: what the value should be.

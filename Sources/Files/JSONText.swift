@@ -1,6 +1,6 @@
 import Foundation
 
-/// JSON in one fixed form, so that the same values give the same bytes.
+/// JSON in a fixed form, so that equal values give equal bytes.
 package enum JSONText {
   /// A whole document, indented, keys in alphabetical order, with a line feed at the end.
   package static func document(_ value: some Encodable) throws -> String {
@@ -24,13 +24,13 @@ package enum JSONText {
       .joined(separator: " ")
   }
 
-  /// A number; integers without a fraction, and null for what JSON has no number for.
+  /// A number, without a fraction if it is an integer; null if it is not finite.
   package static func number(_ value: Double) -> String {
     guard value.isFinite else { return "null" }
     return Int(exactly: value).map(String.init) ?? value.description
   }
 
-  /// A text in double quotes, escaped where JSON asks for it and nowhere else.
+  /// A text in double quotes, escaped only where JSON requires it.
   package static func string(_ text: String) -> String {
     text.unicodeScalars.reduce(into: "\"") { result, scalar in
       switch scalar {

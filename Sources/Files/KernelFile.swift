@@ -1,6 +1,6 @@
-/// Files in which the kernel tells about itself.
+/// Files of `/proc` and `/sys`.
 package enum KernelFile {
-  /// Longer than any file that is read here, and a bound where something else lies there.
+  /// The largest number of bytes that is kept; no file that is read here has as many.
   private static let longest = 4 << 20
 
   /// The text of a file of `/proc` or `/sys`, or nil where it cannot be read.

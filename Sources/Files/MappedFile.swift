@@ -1,10 +1,10 @@
 import Glibc
 
-/// A file whose bytes stand in memory, loaded by the kernel as they are touched.
+/// A file that is mapped into memory and loaded by the kernel on access.
 ///
-/// The mapping is read-only and lives as long as the object. A file that another program shortens
-/// meanwhile cannot be read safely through a mapping; files of ours are therefore only ever replaced
-/// by a rename, which leaves an existing mapping untouched.
+/// The mapping is read-only and lives as long as the object. A file that is truncated meanwhile
+/// cannot be read safely through a mapping; this program therefore replaces files only by a rename,
+/// which keeps existing mappings valid.
 package final class MappedFile: ByteStorage {
   /// The path that was opened.
   package let path: String

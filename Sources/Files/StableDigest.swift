@@ -1,12 +1,10 @@
 /// A 64-bit digest of bytes that is the same on every machine and in every process.
 ///
-/// It tells whether two ranks hold the same data. It guards against mix-ups and faults (another file
-/// version on another node, a bit that flipped), not against an adversary, and takes in bytes as fast
-/// as memory gives them: four lanes each take every fourth 64-bit word as
-/// `p = (lane ^ word) * odd constant`,
-/// `lane = p ^ p >> 32`. Both are invertible, so a change of a single word always changes the
-/// digest. Every piece of input is followed by its length, so that pieces cannot run into one
-/// another.
+/// It compares the data of ranks. It detects mix-ups and faults (another file version on another
+/// node, a flipped bit), not an adversary, and runs at the speed of memory: four lanes each take
+/// every fourth 64-bit word as `p = (lane ^ word) * odd constant`, `lane = p ^ p >> 32`. Both are
+/// invertible, so a change of a single word always changes the digest. Every piece of input is
+/// followed by its length, so that the boundaries of pieces count.
 package struct StableDigest: Sendable {
   private var lanes: (UInt64, UInt64, UInt64, UInt64) = (
     0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89
@@ -15,7 +13,7 @@ package struct StableDigest: Sendable {
   /// A digest of nothing.
   package init() {}
 
-  /// The digest of everything taken in so far.
+  /// The digest of everything added so far.
   package var value: UInt64 {
     let start: UInt64 = 0x4528_21E6_38D0_1377
     return [lanes.0, lanes.1, lanes.2, lanes.3].reduce(start) { Self.mix(Self.mix($0, $1), 0) }
@@ -27,7 +25,7 @@ package struct StableDigest: Sendable {
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  /// Takes in one piece of bytes.
+  /// Adds a piece of bytes.
   package mutating func add(_ bytes: UnsafeRawBufferPointer) {
     let wholeLength = bytes.count & ~31
     var (first, second, third, fourth) = lanes
@@ -41,13 +39,13 @@ package struct StableDigest: Sendable {
     lanes = (first, second, third, Self.mix(fourth, UInt64(bytes.count)))
   }
 
-  /// Takes in the UTF-8 bytes of a text.
+  /// Adds the UTF-8 bytes of a text.
   package mutating func add(_ text: String) {
     var text = text
     text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
   }
 
-  /// Takes in a number.
+  /// Adds a number.
   package mutating func add(_ number: Int) {
     withUnsafeBytes(of: UInt64(bitPattern: Int64(number)).littleEndian) { add($0) }
   }

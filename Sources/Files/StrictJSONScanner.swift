@@ -1,7 +1,7 @@
-/// The few pieces of JSON that a safetensors header is made of, read one after another.
+/// A scanner of the JSON that occurs in safetensors headers.
 ///
-/// A grammar that uses it fixes how deep it goes; nothing here recurses, and every step moves forward
-/// or throws, so any bytes are handled in time linear in their number.
+/// The calling parser fixes the depth; nothing here recurses, and every call advances or throws, so
+/// the time is linear in the number of bytes.
 package struct StrictJSONScanner {
   private let bytes: UnsafeRawBufferPointer
   private let path: String
@@ -15,39 +15,40 @@ package struct StrictJSONScanner {
   /// The next byte, or `nil` at the end.
   package func peek() -> UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  /// An error at the present place.
+  /// An error at the current position.
   package func error(_ reason: String) -> SafetensorsError {
     .damaged(path, "header byte \(position)", reason)
   }
 
-  /// Takes `{`, and tells whether a first key follows.
+  /// Consumes `{` and returns whether a key follows.
   package mutating func beginObject() throws(SafetensorsError) -> Bool {
     try expect("{")
-    return !takes("}")
+    return !consumes("}")
   }
 
-  /// Takes `,` or `}`, and tells whether another key follows.
+  /// Consumes `,` or `}` and returns whether another key follows.
   package mutating func continueObject() throws(SafetensorsError) -> Bool {
-    if takes("}") { return false }
+    if consumes("}") { return false }
     try expect(",")
     return true
   }
 
-  /// Takes a string and the colon behind it.
+  /// Consumes a string and the colon after it.
   package mutating func key() throws(SafetensorsError) -> String {
     let key = try string()
     try expect(":")
     return key
   }
 
-  /// Takes an array of whole numbers that are not negative.
+  /// Consumes an array of whole numbers that are not negative.
   ///
-  /// - Parameter largestCount: longer arrays are refused, before they take memory.
+  /// - Parameter largestCount: the largest number of elements; longer arrays are refused before
+  ///   they take memory.
   package mutating func integers(largestCount: Int) throws(SafetensorsError) -> [Int] {
     try expect("[")
-    if takes("]") { return [] }
+    if consumes("]") { return [] }
     var numbers = [try integer()]
-    while !takes("]") {
+    while !consumes("]") {
       try expect(",")
       guard numbers.count < largestCount else {
         throw error("an array has more than \(largestCount) numbers")
@@ -57,7 +58,7 @@ package struct StrictJSONScanner {
     return numbers
   }
 
-  /// Takes a string.
+  /// Consumes a string.
   package mutating func string() throws(SafetensorsError) -> String {
     try expect("\"")
     let start = position
@@ -70,7 +71,7 @@ package struct StrictJSONScanner {
         guard let content else { return try text(bytes[start..<position - 1]) }
         return try text(content)
       case UInt8(ascii: "\\"):
-        // Up to the first escape, the string stands in the header as it is.
+        // Up to the first escape, the content is a part of the header.
         content = content ?? Array(bytes[start..<position - 1])
         content?.append(contentsOf: try escape())
       case 0..<0x20: throw error("a string holds a control character")
@@ -86,7 +87,7 @@ package struct StrictJSONScanner {
     return text
   }
 
-  /// Refuses whatever but white space follows.
+  /// Throws if anything but white space follows.
   package mutating func expectEnd() throws(SafetensorsError) {
     skipSpace()
     guard position == bytes.count else {
@@ -114,7 +115,7 @@ package struct StrictJSONScanner {
     return value
   }
 
-  /// The UTF-8 bytes of the escape whose backslash has been taken.
+  /// The UTF-8 bytes of the escape whose backslash has been consumed.
   private mutating func escape() throws(SafetensorsError) -> [UInt8] {
     guard let byte = peek() else { throw error("a string does not end") }
     position += 1
@@ -165,8 +166,8 @@ package struct StrictJSONScanner {
     }
   }
 
-  /// Takes a punctuation mark if it comes next.
-  private mutating func takes(_ mark: Unicode.Scalar) -> Bool {
+  /// Consumes a punctuation mark if it comes next, and returns whether it did.
+  private mutating func consumes(_ mark: Unicode.Scalar) -> Bool {
     skipSpace()
     guard peek() == UInt8(ascii: mark) else { return false }
     position += 1
@@ -174,7 +175,7 @@ package struct StrictJSONScanner {
   }
 
   private mutating func expect(_ mark: Unicode.Scalar) throws(SafetensorsError) {
-    guard takes(mark) else {
+    guard consumes(mark) else {
       throw error("'\(mark)' is expected (InvalidHeaderDeserialization)")
     }
   }

@@ -1,10 +1,10 @@
 extension String {
   /// The text as a message quotes it: on one line, without control characters, cut if it is long.
   ///
-  /// What stands in a file may be anything; a message that quotes it must neither fill the screen
-  /// nor change the terminal.
+  /// A file may contain anything; a message that quotes it must neither fill the screen nor control
+  /// the terminal.
   ///
-  /// - Parameter limit: the longest excerpt, in Unicode scalars.
+  /// - Parameter limit: the length of the longest excerpt, in Unicode scalars.
   package func excerpt(limit: Int = 60) -> String {
     var start = String.UnicodeScalarView()
     for scalar in unicodeScalars.prefix(limit) {
@@ -24,7 +24,7 @@ extension [String] {
 }
 
 extension Unicode.Scalar {
-  /// Whether it neither breaks a line, steers a terminal nor turns the order of what follows.
+  /// Whether it neither breaks a line, controls a terminal nor reverses the direction of text.
   fileprivate var isHarmlessInMessages: Bool {
     switch properties.generalCategory {
     case .control, .lineSeparator, .paragraphSeparator: false

@@ -1,18 +1,18 @@
 import Glibc
 
-/// The one checked door to the operating system's file calls.
+/// Checked wrappers of the operating system's file calls.
 ///
-/// Every call is repeated when a signal interrupts it, and a failure becomes a `FileError` that
-/// names the call and the path. Nothing outside this folder calls these functions of the C library.
+/// A call that a signal interrupts is repeated, and a failure becomes a `FileError` with the call
+/// and the path. Code outside this folder does not call these functions of the C library.
 package enum SystemCalls {
-  /// The kernel transfers at most 0x7fff_f000 bytes a call; larger requests are cut to this.
+  /// The largest number of bytes in one call; the kernel transfers at most 0x7fff_f000.
   private static let largestTransfer = 1 << 30
 
   /// Runs a call that returns -1 on failure until no signal interrupts it.
   ///
   /// - Parameters:
   ///   - operation: what is attempted, in a word.
-  ///   - path: the file or folder that the call is about.
+  ///   - path: the file or folder that the call concerns.
   ///   - isOutput: whether the call creates or changes something.
   ///   - call: the call.
   @discardableResult
@@ -30,7 +30,7 @@ package enum SystemCalls {
     }
   }
 
-  /// Refuses what the operating system cannot take as a path.
+  /// Throws for a path that cannot be passed to the operating system.
   private static func requireName(
     _ operation: String, _ path: String, isOutput: Bool = false
   ) throws(FileError) {
@@ -49,7 +49,7 @@ package enum SystemCalls {
     return stream
   }
 
-  /// Opens a file; it is closed in programs that this one starts.
+  /// Opens a file; programs that this one starts do not inherit it.
   package static func open(
     _ path: String, _ flags: Int32, permissions: mode_t = 0o644, isOutput: Bool = false
   ) throws(FileError) -> Int32 {
@@ -58,9 +58,9 @@ package enum SystemCalls {
     }
   }
 
-  /// Closes a descriptor and reports what the file system could only find out now.
+  /// Closes a descriptor and reports a failure that the file system detects only now.
   ///
-  /// Linux has released the descriptor even where it reports an interruption, so there is no retry.
+  /// Linux releases the descriptor even if it reports an interruption, so there is no retry.
   package static func close(_ descriptor: Int32, _ path: String) throws(FileError) {
     guard Glibc.close(descriptor) == -1 else { return }
     let code = errno
@@ -85,13 +85,13 @@ package enum SystemCalls {
       let written = try check("write", path, isOutput: true) {
         Glibc.write(descriptor, piece.baseAddress, piece.count)
       }
-      // A device that takes nothing and names no error would hold the program here for ever.
-      guard written > 0 else { throw Self.tookNothing(path) }
+      // A device that accepts no bytes and reports no error would make this loop endless.
+      guard written > 0 else { throw Self.noProgress(path) }
       rest = rest.dropFirst(written)
     }
   }
 
-  private static func tookNothing(_ path: String) -> FileError {
+  private static func noProgress(_ path: String) -> FileError {
     FileError(path: path, operation: "write", code: EIO, isOutput: true)
   }
 
@@ -109,9 +109,9 @@ package enum SystemCalls {
     return status
   }
 
-  /// Opens a regular file for reading and tells its size.
+  /// Opens a regular file for reading and returns its size in bytes.
   ///
-  /// Folders are refused here, because reading them fails later and with less to say; pipes and
+  /// Folders are refused because reading them fails later and with a less specific error; pipes and
   /// devices, because they have no size that could be checked.
   package static func openForReading(_ path: String) throws(FileError) -> (
     descriptor: Int32, size: Int

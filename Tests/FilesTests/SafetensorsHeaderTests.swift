@@ -106,10 +106,10 @@ struct SafetensorsHeaderTests {
     Refusal(
       json: #"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"#
         + #""\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
-      reason: "the tensor a stands there twice"),
-    Refusal(json: #"{"__metadata__":{"a":"","a":""}}"#, reason: "key a stands there twice"),
+      reason: "the tensor a appears twice"),
+    Refusal(json: #"{"__metadata__":{"a":"","a":""}}"#, reason: "key a appears twice"),
     Refusal(
-      json: #"{"__metadata__":{},"__metadata__":{}}"#, reason: "__metadata__ stands there twice"),
+      json: #"{"__metadata__":{},"__metadata__":{}}"#, reason: "__metadata__ appears twice"),
     Refusal(json: #"{"__metadata__":{"a":1}}"#, reason: "'\"' is expected"),
     Refusal(json: #"{"__metadata__":{"a":{}}}"#, reason: "'\"' is expected"),
     Refusal(json: #"{"__metadata__":[]}"#, reason: "'{' is expected"),

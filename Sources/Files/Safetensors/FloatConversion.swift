@@ -1,14 +1,13 @@
 /// Exact conversions of stored numbers to `Float`, eight at a time.
 ///
-/// The values come from memory without any alignment, as they stand in a file. Vector body and tail
-/// give the same bits.
+/// The source need not be aligned. Vector body and tail give the same bits.
 package enum FloatConversion {
-  /// Widens IEEE half-precision numbers; every one of them is exact in `Float`.
+  /// Widens IEEE half-precision numbers, which are all exact in `Float`.
   ///
   /// - Parameters:
   ///   - source: `2 * count` bytes, little-endian.
   ///   - count: the number of values.
-  ///   - target: takes `count` values.
+  ///   - target: receives `count` values.
   package static func widenHalf(
     from source: UnsafeRawPointer, count: Int, to target: UnsafeMutablePointer<Float>
   ) {
@@ -20,7 +19,7 @@ package enum FloatConversion {
   /// - Parameters:
   ///   - source: `2 * count` bytes, little-endian.
   ///   - count: the number of values.
-  ///   - target: takes `count` values.
+  ///   - target: receives `count` values.
   package static func widenBrainFloat(
     from source: UnsafeRawPointer, count: Int, to target: UnsafeMutablePointer<Float>
   ) {
@@ -32,7 +31,7 @@ package enum FloatConversion {
   /// - Parameters:
   ///   - source: `8 * count` bytes, little-endian.
   ///   - count: the number of values.
-  ///   - target: takes `count` values.
+  ///   - target: receives `count` values.
   package static func roundDouble(
     from source: UnsafeRawPointer, count: Int, to target: UnsafeMutablePointer<Float>
   ) {
@@ -43,10 +42,10 @@ package enum FloatConversion {
 
   /// The `Float` bits of half-precision bits.
   ///
-  /// With the exponent moved to its place in `Float`, a normal number only needs the difference of
-  /// the biases, 112, added to it. Infinities and NaN need it twice, to reach the exponent 255. For
-  /// a subnormal number the bits are those of `2^-14 + value` without the leading one, which is
-  /// subtracted again in floating point, exactly.
+  /// With the exponent bits shifted to their position in `Float`, the difference of the biases,
+  /// 112, is added to a normal number. It is added twice to infinities and NaN, to reach the
+  /// exponent 255. For a subnormal number the bits are those of `2^-14 + value` without the leading
+  /// one, which is subtracted again in floating point, exactly.
   @inline(__always)
   private static func halfBits(_ half: SIMD8<UInt32>) -> SIMD8<UInt32> {
     let exponentMask = SIMD8<UInt32>(repeating: 0x7C00 << 13)
@@ -57,7 +56,7 @@ package enum FloatConversion {
     let normal = magnitude &+ bias
     let shifted = floats(magnitude &+ smallestNormal)
     let subnormal = unsafeBitCast(shifted - floats(smallestNormal), to: SIMD8<UInt32>.self)
-    // Only a comparison with a vector becomes one instruction; with a number it becomes a loop.
+    // A comparison with a vector compiles to one instruction, one with a number to a loop.
     let finite = normal.replacing(with: subnormal, where: exponent .== SIMD8(repeating: 0))
     let result = finite.replacing(with: normal &+ bias, where: exponent .== exponentMask)
     return result | (half & 0x8000) &<< 16

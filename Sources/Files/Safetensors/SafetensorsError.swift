@@ -6,7 +6,7 @@ package struct SafetensorsError: ExplainedError {
   /// Where in the file: `header`, `header byte 17`, or a tensor's name.
   package let place: String
 
-  /// What is wrong; where the reference implementation has a word for it, that word is in it.
+  /// What is wrong, with the reference implementation's name of the error, if it has one.
   package let reason: String
   package let cure: String
 
@@ -28,7 +28,7 @@ package struct SafetensorsError: ExplainedError {
 
   package var exitStatus: ExitStatus { .badInput }
 
-  /// A file that cannot be read as a whole.
+  /// An error of the whole file.
   package static func damaged(_ path: String, _ place: String, _ reason: String) -> SafetensorsError
   {
     SafetensorsError(

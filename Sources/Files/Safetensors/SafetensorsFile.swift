@@ -1,7 +1,7 @@
-/// A safetensors file whose tensors are read where they stand, without being loaded first.
+/// A safetensors file whose tensors are read from the mapped bytes, without loading them first.
 ///
-/// The header is checked when the object is made, so that reading a tensor can only fail because it
-/// is not there or of another type. Numbers are little-endian in the file and on every machine this
+/// The header is checked when the object is made, so that reading a tensor fails only if it is
+/// missing or of another type. Numbers are little-endian in the file and on every machine this
 /// program runs on.
 package final class SafetensorsFile: Sendable {
   /// The file's name.
@@ -20,7 +20,7 @@ package final class SafetensorsFile: Sendable {
     try self.init(storage: try MappedFile(path: path), path: path)
   }
 
-  /// Reads a file that stands in memory.
+  /// Reads a file that is in memory.
   ///
   /// - Parameters:
   ///   - storage: the bytes of the whole file.
@@ -61,7 +61,7 @@ package final class SafetensorsFile: Sendable {
   /// - Parameters:
   ///   - name: a tensor [rows, width] of type F32, F16, BF16, or F64, which is rounded.
   ///   - rows: the rows to copy; they must exist.
-  ///   - target: takes `rows.count * width` values, row-major.
+  ///   - target: receives `rows.count * width` values, row-major.
   /// - Throws: `SafetensorsError` if there is no such tensor, or it is of another type or rank.
   package func copyFloats(
     _ name: String, rows: Range<Int>, to target: UnsafeMutablePointer<Float>
@@ -82,7 +82,7 @@ package final class SafetensorsFile: Sendable {
   ///
   /// - Parameters:
   ///   - name: a tensor of type F32, F16, BF16, or F64, which is rounded.
-  ///   - target: takes all its values, row-major; it must be of the tensor's size.
+  ///   - target: receives all values, row-major; its size must be that of the tensor.
   /// - Throws: `SafetensorsError` if there is no such tensor, or it is of another type.
   package func copyFloats(
     _ name: String, to target: UnsafeMutableBufferPointer<Float>
@@ -169,7 +169,7 @@ package final class SafetensorsFile: Sendable {
         start + entry.byteRange.lowerBound..<start + entry.byteRange.upperBound])
   }
 
-  /// Copies elements into aligned memory of their own type.
+  /// Copies elements into an aligned array of their type.
   private func load<Element: BitwiseCopyable>(
     _ entry: SafetensorsEntry, as type: Element.Type
   ) -> [Element] {

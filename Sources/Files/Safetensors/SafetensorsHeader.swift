@@ -15,9 +15,9 @@ package struct SafetensorsHeader: Sendable {
   /// Where the data start in the file: 8 + N.
   package let dataStart: Int
 
-  /// The tensors in the order in which their data stand in the file.
+  /// The tensors in the order of their data in the file.
   package var entriesInFileOrder: [SafetensorsEntry] {
-    entries.values.sorted(by: Self.standsBefore)
+    entries.values.sorted(by: Self.precedes)
   }
 
   /// Reads the header at the start of a complete file.
@@ -25,19 +25,19 @@ package struct SafetensorsHeader: Sendable {
   /// - Parameters:
   ///   - bytes: the whole file.
   ///   - path: the file's name, for messages.
-  /// - Throws: `SafetensorsError` for whatever is not exactly as the format has it.
+  /// - Throws: `SafetensorsError` for any deviation from the format.
   package init(parsing bytes: UnsafeRawBufferPointer, path: String) throws(SafetensorsError) {
     try self.init(parsing: bytes, fileByteCount: bytes.count, path: path)
   }
 
-  /// Reads the header of a file of which only the start is at hand.
+  /// Reads the header from the start of a file.
   ///
   /// - Parameters:
   ///   - start: the first bytes of the file, at least as many as `dataStart(of:fileByteCount:path:)`
   ///     says.
   ///   - fileByteCount: the size of the whole file.
   ///   - path: the file's name, for messages.
-  /// - Throws: `SafetensorsError` for whatever is not exactly as the format has it.
+  /// - Throws: `SafetensorsError` for any deviation from the format.
   package init(
     parsing start: UnsafeRawBufferPointer, fileByteCount: Int, path: String
   ) throws(SafetensorsError) {
@@ -77,12 +77,12 @@ package struct SafetensorsHeader: Sendable {
     return dataStart
   }
 
-  /// Holds the tensors' places against each other and against the size of the file.
+  /// Checks the byte ranges of the tensors against each other and against the size of the file.
   private static func checkLayout(
     _ entries: [String: SafetensorsEntry], dataByteCount: Int, path: String
   ) throws(SafetensorsError) {
     var end = 0
-    for entry in entries.values.sorted(by: standsBefore) {
+    for entry in entries.values.sorted(by: precedes) {
       guard entry.byteRange.lowerBound == end else {
         throw .damaged(
           path, "tensor \(entry.name.excerpt())",
@@ -97,8 +97,8 @@ package struct SafetensorsHeader: Sendable {
     }
   }
 
-  /// File order; empty tensors share their place with the next one and come before it.
-  private static func standsBefore(_ first: SafetensorsEntry, _ second: SafetensorsEntry) -> Bool {
+  /// The order of the file; an empty tensor has the offset of the next one and comes before it.
+  private static func precedes(_ first: SafetensorsEntry, _ second: SafetensorsEntry) -> Bool {
     let (left, right) = (first.byteRange, second.byteRange)
     if left.lowerBound != right.lowerBound { return left.lowerBound < right.lowerBound }
     if left.upperBound != right.upperBound { return left.upperBound < right.upperBound }

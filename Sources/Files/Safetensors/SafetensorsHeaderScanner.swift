@@ -1,12 +1,13 @@
-/// Reads the JSON of a safetensors header, and nothing but such JSON.
+/// Parses the JSON of a safetensors header, and no other JSON.
 ///
-/// General decoders keep one of two equal keys and recurse into whatever depth they are given. This
-/// one knows the header's grammar, so it refuses both, and its own depth is that of the grammar.
+/// General decoders accept duplicate keys and recurse to any depth. This parser follows the grammar
+/// of the header, so it refuses both and its depth is fixed.
 package struct SafetensorsHeaderScanner {
-  /// More dimensions than any library computes with.
+  /// The largest number of dimensions; no library has as many.
   private static let largestRank = 64
 
-  /// More tensors or strings than any file of weights has; each takes several times its text.
+  /// The largest number of tensors or strings, as each takes several times the memory of its text;
+  /// no file of weights has as many.
   private static let largestCount = 100_000
 
   private var json: StrictJSONScanner
@@ -17,7 +18,7 @@ package struct SafetensorsHeaderScanner {
     json = StrictJSONScanner(bytes, path: path)
   }
 
-  /// Reads the whole header; only spaces may follow it.
+  /// Parses the whole header; only white space may follow it.
   package mutating func scan() throws(SafetensorsError) -> (
     entries: [String: SafetensorsEntry], metadata: [String: String]
   ) {
@@ -39,14 +40,14 @@ package struct SafetensorsHeaderScanner {
   }
 
   private mutating func scanMetadata() throws(SafetensorsError) {
-    guard metadata == nil else { throw json.error("__metadata__ stands there twice") }
+    guard metadata == nil else { throw json.error("__metadata__ appears twice") }
     var found: [String: String] = [:]
     var more = try json.beginObject()
     while more {
       let key = try json.key()
       let value = try json.string()
       guard found.updateValue(value, forKey: key) == nil else {
-        throw json.error("the metadata key \(key.excerpt()) stands there twice")
+        throw json.error("the metadata key \(key.excerpt()) appears twice")
       }
       try checkCount(found.count, "strings of metadata")
       more = try json.continueObject()
@@ -79,7 +80,7 @@ package struct SafetensorsHeaderScanner {
     let byteRange = try byteRange(label, type, shape, offsets)
     let entry = SafetensorsEntry(name: name, type: type, shape: shape, byteRange: byteRange)
     guard entries.updateValue(entry, forKey: name) == nil else {
-      throw json.error("the \(label) stands there twice")
+      throw json.error("the \(label) appears twice")
     }
     try checkCount(entries.count, "tensors")
   }

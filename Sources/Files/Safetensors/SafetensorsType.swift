@@ -1,7 +1,6 @@
 /// The element types of the safetensors format, in the order of the reference implementation.
 ///
-/// The order decides the layout of a written file: later types, which need the wider alignment, come
-/// first.
+/// Written files have the reverse order: types of wider alignment come first.
 package enum SafetensorsType: String, CaseIterable, Sendable {
   case bool = "BOOL"
   case f4 = "F4"
@@ -38,10 +37,10 @@ package enum SafetensorsType: String, CaseIterable, Sendable {
     }
   }
 
-  /// The place in the reference order.
+  /// The index in the order of the reference implementation.
   package var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
-  /// The bytes that a tensor takes, or `nil` where they overflow or end inside a byte.
+  /// The size of a tensor in bytes; nil if it overflows or is not a whole number of bytes.
   package func byteCount(ofShape shape: [Int]) -> Int? {
     var bits = bitCount
     for extent in shape {
@@ -53,7 +52,7 @@ package enum SafetensorsType: String, CaseIterable, Sendable {
   }
 }
 
-/// A tensor of a safetensors file: what it is called, and where its bytes stand.
+/// The description of a tensor in a safetensors file.
 package struct SafetensorsEntry: Sendable, Equatable {
   /// The tensor's name.
   package let name: String
@@ -64,7 +63,7 @@ package struct SafetensorsEntry: Sendable, Equatable {
   /// The extents, slowest first; an empty shape is a single number.
   package let shape: [Int]
 
-  /// Where its bytes stand, counted from the start of the data.
+  /// The range of its bytes, from the start of the data.
   package let byteRange: Range<Int>
 
   /// The number of elements.

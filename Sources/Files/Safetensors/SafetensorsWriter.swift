@@ -1,13 +1,13 @@
 /// Writes a safetensors file, byte for byte as the reference implementation lays it out.
 ///
 /// Tensors are sorted by the alignment of their type, widest first, then by name; the header is
-/// padded with spaces to a multiple of 8, so that every tensor is aligned. Metadata come in the order
-/// of their keys, which makes the bytes a function of the content.
+/// padded with spaces to a multiple of 8, so that every tensor is aligned. Metadata are sorted by
+/// key, so that the bytes are a function of the content.
 ///
-/// Bytes are only asked for while they are written, and go straight to the sink: a file, a
-/// compressor, or a hash.
+/// Bytes are requested only when they are written, and passed to a sink: a file, a compressor or a
+/// hash.
 package struct SafetensorsWriter: Sendable {
-  /// Takes pieces of the file one after another; a piece is valid during the call only.
+  /// Receives the file in consecutive pieces; a piece is valid during the call only.
   package typealias Sink = (UnsafeRawBufferPointer) throws -> Void
 
   private struct Tensor: Sendable {
@@ -18,13 +18,13 @@ package struct SafetensorsWriter: Sendable {
     let content: @Sendable (Sink) throws -> Void
   }
 
-  /// The strings of `__metadata__`, which is left out where there are none.
+  /// The strings of `__metadata__`, which is omitted if there are none.
   package var metadata: [String: String]
 
   private var tensors: [Tensor] = []
   private var names: Set<String> = []
 
-  /// Begins a file without tensors.
+  /// Creates a file without tensors.
   ///
   /// - Parameter metadata: the strings of `__metadata__`.
   package init(metadata: [String: String] = [:]) {
@@ -37,13 +37,13 @@ package struct SafetensorsWriter: Sendable {
   /// The size of the whole file in bytes.
   package var byteCount: Int { header().count + dataByteCount }
 
-  /// Adds a tensor whose bytes are given when they are needed, in as many pieces as is convenient.
+  /// Adds a tensor whose bytes are produced on demand, in any number of pieces.
   ///
   /// - Parameters:
   ///   - name: the tensor's name, which no other tensor has.
   ///   - type: the type of its elements.
   ///   - shape: its extents, slowest first.
-  ///   - content: gives all its bytes to the sink, the same ones at every call.
+  ///   - content: passes all bytes of the tensor to the sink, the same bytes in every call.
   package mutating func add(
     _ name: String, type: SafetensorsType, shape: [Int],
     content: @escaping @Sendable (Sink) throws -> Void
@@ -57,10 +57,10 @@ package struct SafetensorsWriter: Sendable {
       Tensor(name: name, type: type, shape: shape, byteCount: byteCount, content: content))
   }
 
-  /// Adds a tensor that stands in memory of the caller.
+  /// Adds a tensor in memory that the caller owns.
   ///
-  /// The memory is neither copied nor kept: it must stay in place and unchanged until the file is
-  /// written, on whatever thread that happens.
+  /// The memory is neither copied nor retained: it must stay valid and unchanged until the file is
+  /// written, which may happen on another thread.
   ///
   /// - Parameters:
   ///   - name: the tensor's name, which no other tensor has.
@@ -74,7 +74,7 @@ package struct SafetensorsWriter: Sendable {
     add(name, type: Element.safetensorsType, shape: shape) { sink in try sink(bytes) }
   }
 
-  /// Adds a tensor that stands in an array.
+  /// Adds a tensor from an array.
   ///
   /// - Parameters:
   ///   - name: the tensor's name, which no other tensor has.
@@ -89,7 +89,7 @@ package struct SafetensorsWriter: Sendable {
     }
   }
 
-  /// Gives the whole file to a sink.
+  /// Writes the whole file to a sink.
   ///
   /// - Throws: whatever the sink throws.
   package func write(to sink: Sink) throws {
@@ -97,7 +97,7 @@ package struct SafetensorsWriter: Sendable {
     try writeData(to: sink)
   }
 
-  /// Gives only the bytes of the tensors to a sink, in file order, as for a hash over them.
+  /// Writes only the bytes of the tensors to a sink, in file order, for example to hash them.
   ///
   /// - Throws: whatever the sink throws.
   package func writeData(to sink: Sink) throws {
@@ -113,7 +113,7 @@ package struct SafetensorsWriter: Sendable {
     }
   }
 
-  /// Writes the file in one go: it appears durable and whole, or not at all.
+  /// Writes the file atomically: it appears durable and complete, or not at all.
   ///
   /// - Parameter path: the file; its folder must exist.
   /// - Throws: `FileError`; a temporary file is removed first.
@@ -123,7 +123,7 @@ package struct SafetensorsWriter: Sendable {
     try file.commit()
   }
 
-  /// The length and the padded JSON that stand before the data.
+  /// The length and the padded JSON that precede the data.
   package func header() -> [UInt8] {
     var fields: [String] = []
     if !metadata.isEmpty {
