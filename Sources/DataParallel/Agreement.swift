@@ -1,8 +1,8 @@
-/// What one rank would like to happen next.
+/// What one rank proposes to do next.
 package enum Vote: Sendable, Equatable {
-  /// Go on.
+  /// Continue.
   case proceed
-  /// Save a checkpoint, then end in good order.
+  /// Save a checkpoint, then end the run.
   case stop
   /// End with an exit code from 1 to 255.
   case fail(code: Int32, message: String)
@@ -10,7 +10,7 @@ package enum Vote: Sendable, Equatable {
 
 /// What all ranks do next: the most severe of their votes.
 package struct Decision: Sendable, Equatable {
-  /// The kinds of votes, by rising severity.
+  /// The kinds of votes, in ascending severity.
   package enum Kind: Int64, Sendable, Comparable {
     case proceed
     case stop
@@ -23,20 +23,20 @@ package struct Decision: Sendable, Equatable {
   /// What to do.
   package let kind: Kind
 
-  /// The rank whose vote won, the lowest of equals; nil where nobody asked for anything.
+  /// The rank whose vote was chosen, the lowest of equals; nil if all voted to proceed.
   package let rank: Int?
 
   /// The exit code of a failure, else 0.
   package let code: Int32
 
-  /// What that rank gave as the reason of a failure, cut after about 1000 bytes; else empty.
+  /// The reason of a failure, truncated to 1024 bytes; else empty.
   package let message: String
 
   /// - Parameters:
   ///   - kind: what to do.
-  ///   - rank: the rank whose vote won.
-  ///   - code: the exit code of a failure.
-  ///   - message: the reason of a failure.
+  ///   - rank: the rank whose vote was chosen; nil if all voted to proceed.
+  ///   - code: the exit code of a failure, else 0.
+  ///   - message: the reason of a failure, else empty.
   package init(kind: Kind, rank: Int?, code: Int32, message: String) {
     self.kind = kind
     self.rank = rank
@@ -45,16 +45,16 @@ package struct Decision: Sendable, Equatable {
   }
 }
 
-/// Turns the votes of all ranks into one decision, the same everywhere.
+/// Reduces the votes of all ranks to one decision, the same on every rank.
 ///
-/// It costs one reduction of a single word, and a broadcast of the reason where something is wrong.
-/// A vote that loses is gone: who still wants to stop votes so again at the next step.
+/// It costs one reduction of a single word, and a broadcast of the reason after a failure. A vote
+/// that is not chosen is discarded: a rank that still has to stop votes again at the next step.
 package final class Agreement {
   private let collective: any Collective
   private let word: UnsafeMutableBufferPointer<Int64>
   private static let messageBytes = 1024
 
-  /// Prepares decisions of the collective's ranks.
+  /// Allocates the word that is reduced over the ranks of a collective.
   package init(_ collective: any Collective) {
     self.collective = collective
     word = .allocate(capacity: 1)
@@ -66,27 +66,27 @@ package final class Agreement {
   /// Returns the most severe vote.
   ///
   /// Collective: every rank must call it at the same place, and it blocks until all have. Of
-  /// failures, the highest exit code wins, then the lowest rank.
+  /// several failures, that of the highest exit code is chosen, then that of the lowest rank.
   package func decide(local vote: Vote) throws -> Decision {
     word[0] = Word(vote, rank: collective.rank).bits
     try collective.allReduceMax(word)
     let agreed = Word(bits: word[0])
-    let message = agreed.kind == .fail ? try spread(vote, from: agreed.rank) : ""
+    let message = agreed.kind == .fail ? try broadcastReason(vote, from: agreed.rank) : ""
     return Decision(
       kind: agreed.kind, rank: agreed.kind == .proceed ? nil : agreed.rank, code: agreed.code,
       message: message)
   }
 
-  /// Runs a piece of work on every rank, and fails on all of them where it fails on one.
+  /// Runs a closure on every rank; if it fails on one, it fails on all.
   ///
-  /// Collective: every rank must call it at the same place. The work itself must not call the
-  /// collective, for a rank that throws would leave the others waiting inside it.
+  /// Collective: every rank must call it at the same place. The closure must not call the
+  /// collective: a rank that throws would leave the others waiting in it.
   ///
   /// - Parameters:
-  ///   - phase: What is being done, in two or three words, for the message.
-  ///   - exitCode: The exit code of an error.
-  ///   - body: The work.
-  /// - Throws: The work's own error where it failed, ``PeerError`` on all other ranks. Where
+  ///   - phase: What the closure does, in two or three words, for the message.
+  ///   - exitCode: Returns the exit code of an error.
+  ///   - body: The closure.
+  /// - Throws: The error of the closure where it failed, ``PeerError`` on all other ranks. If
   ///   several failed, each throws its own.
   package func together<Value>(
     _ phase: String, exitCode: (any Error) -> Int32, _ body: () throws -> Value
@@ -94,15 +94,15 @@ package final class Agreement {
     try decide(phase, wish: { .proceed }, exitCode: exitCode, body).value
   }
 
-  /// Runs a piece of work as ``together(_:exitCode:_:)`` does and agrees on what to do next.
+  /// Runs a closure as ``together(_:exitCode:_:)`` does and agrees on what to do next.
   ///
   /// - Parameters:
-  ///   - phase: What is being done, in two or three words, for the message.
-  ///   - wish: What this rank votes for where its work succeeds; asked after the work, for a request
-  ///     that comes meanwhile must count for all ranks or for none.
-  ///   - exitCode: The exit code of an error.
-  ///   - body: The work.
-  /// - Returns: What the work returned, and the most severe wish of all ranks.
+  ///   - phase: What the closure does, in two or three words, for the message.
+  ///   - wish: Returns the vote of this rank if the closure succeeds; called after it, so that a
+  ///     request that arrives meanwhile counts for all ranks or for none.
+  ///   - exitCode: Returns the exit code of an error.
+  ///   - body: The closure.
+  /// - Returns: The value of the closure, and the most severe vote of all ranks.
   /// - Throws: As ``together(_:exitCode:_:)``.
   package func decide<Value>(
     _ phase: String, wish: () -> Vote, exitCode: (any Error) -> Int32,
@@ -122,17 +122,17 @@ package final class Agreement {
     return (try result.get(), decision)
   }
 
-  /// Sends the argmax's reason to all ranks.
-  private func spread(_ vote: Vote, from argmax: Int) throws -> String {
+  /// Broadcasts the reason of the rank whose vote was chosen.
+  private func broadcastReason(_ vote: Vote, from root: Int) throws -> String {
     let text = if case .fail(_, let message) = vote { Array(message.utf8) } else { [UInt8]() }
     var bytes = [UInt8](repeating: 0, count: Self.messageBytes)
     bytes.replaceSubrange(..<min(text.count, bytes.count), with: text.prefix(bytes.count))
-    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: argmax) }
+    try bytes.withUnsafeMutableBytes { try collective.broadcast($0, from: root) }
     return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }
 
-/// A vote and its rank in one integer that grows with severity, then code, then nearness to rank 0.
+/// A vote and its rank in one integer, ordered by severity, then code, then descending rank.
 private struct Word {
   let kind: Decision.Kind
   let code: Int32

@@ -1,16 +1,16 @@
-/// What the ranks of a job do together, whatever carries it: MPI, threads, or nothing for one rank.
+/// The collective operations of a job's ranks, over MPI, over threads, or of a single rank.
 ///
 /// Every method must be called by all ranks, in the same order and with the same counts, and blocks
 /// until this rank's part is done. A collective is used by one thread at a time.
 ///
 /// Floating-point sums are taken in the binary tree over ranks that ``SummationTree`` describes, so
-/// they have the same bits on every rank, in every run, and in every implementation; how a buffer is
-/// cut for communication, and whether ranks share a node, does not matter.
+/// they have the same bits on every rank, in every run, and in every implementation; they do not
+/// depend on how a buffer is divided for communication or on which ranks share a node.
 package protocol Collective: AnyObject {
-  /// This process's place among the ranks, from 0.
+  /// The rank of this process, from 0.
   var rank: Int { get }
 
-  /// How many ranks there are.
+  /// The number of ranks.
   var size: Int { get }
 
   /// Replaces every rank's buffer by the elementwise sum of all of them.
@@ -25,15 +25,15 @@ package protocol Collective: AnyObject {
   /// Replaces every rank's buffer by the elementwise maximum of all of them.
   func allReduceMax(_ buffer: UnsafeMutableBufferPointer<Int64>) throws
 
-  /// Copies the root's bytes over everyone else's.
+  /// Replaces the bytes of every rank by those of the root.
   func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws
 
   /// Collects bytes of any length from every rank.
   ///
-  /// - Returns: On the root, the bytes of each rank in rank order; elsewhere nothing.
+  /// - Returns: On the root, the bytes of each rank in rank order; on other ranks an empty array.
   func gather(_ bytes: [UInt8], to root: Int) throws -> [[UInt8]]
 
-  /// Waits until every rank has come here.
+  /// Blocks until every rank has called it.
   func barrier() throws
 
   /// Returns a zeroed buffer that the ranks can sum with the least copying.
@@ -65,7 +65,7 @@ package protocol Collective: AnyObject {
 }
 
 extension Collective {
-  /// The elements of a buffer that are this rank's own: a run of whole ``FlatBlocks``.
+  /// The elements of this rank's shard of a buffer: a run of whole ``FlatBlocks``.
   ///
   /// The shards of all ranks cover the buffer; those of a short buffer are empty on some ranks.
   package func shard(of count: Int) -> Range<Int> {

@@ -2,48 +2,50 @@ import Files
 import MPIKit
 import TensorCore
 
-/// The collective of a job that `mpirun` started.
+/// The collective of a job that a launcher started.
 ///
-/// Buffers of ``makeSharedBuffer(count:)`` lie in the memory that the ranks of a node share, and are
-/// summed there (``SharedMemoryAllReduce``); where that cannot be had, they are summed by messages
-/// like all others (``MessageAllReduce``), more slowly and with the same bits.
+/// Buffers of ``makeSharedBuffer(count:)`` are in memory that the ranks of a node share, and are
+/// summed there (``SharedMemoryAllReduce``). Where it cannot be allocated, they are summed by
+/// messages like all others (``MessageAllReduce``), more slowly and with the same bits.
 package final class MPICollective: Collective {
-  /// This process's place among the ranks, from 0.
+  /// The rank of this process, from 0.
   package var rank: Int { whole.rank }
 
-  /// How many ranks there are.
+  /// The number of ranks.
   package var size: Int { whole.size }
 
   /// Which ranks share a node.
   package let layout: NodeLayout
 
-  /// What made this collective slower than it could be, each with its cure.
+  /// The reasons why this collective is slower than it could be, each with its cure.
   package private(set) var warnings: [String] = []
 
   private let whole: Communicator
   private let floats: MessageAllReduce<Float>
   private let doubles: MessageAllReduce<Double>
-  private let synchronizer: SharedMemoryAllReduce?
+  private let sharedMemory: SharedMemoryAllReduce?
   private let windowDirectory: String
 
-  /// Joins the ranks of a communicator.
+  /// Makes a collective of the ranks of a communicator.
   ///
   /// Collective over `communicator`.
   ///
   /// - Parameters:
-  ///   - communicator: Duplicated, so that it stays free for other uses.
-  ///   - yieldsWhenIdle: Whether waiting ranks sleep, because ranks outnumber cores; the same everywhere.
+  ///   - communicator: The ranks; it is duplicated.
+  ///   - yieldsWhenIdle: Whether waiting ranks sleep, because ranks outnumber cores; the same on
+  ///     all ranks.
   package convenience init(
     over communicator: Communicator, yieldsWhenIdle: Bool = false
   ) throws(MPIError) {
     try self.init(over: communicator, yieldsWhenIdle: yieldsWhenIdle, ranksPerNode: nil)
   }
 
-  /// Joins the ranks of a communicator under conditions that one machine does not offer.
+  /// Makes a collective with a simulated layout of nodes, for tests on one machine.
   ///
   /// - Parameters:
-  ///   - ranksPerNode: Pretend that a node holds so many consecutive ranks; nil asks MPI.
-  ///   - windowDirectory: The folder that must have room for shared memory.
+  ///   - ranksPerNode: The number of consecutive ranks that count as a node; nil for the real
+  ///     layout.
+  ///   - windowDirectory: The folder whose free space limits shared memory.
   init(
     over communicator: Communicator, yieldsWhenIdle: Bool = false, ranksPerNode: Int?,
     windowDirectory: String = SharedMemoryWindow.backingDirectory
@@ -52,11 +54,11 @@ package final class MPICollective: Collective {
     layout = try NodeLayout(of: whole, ranksPerNode: ranksPerNode)
     floats = MessageAllReduce(over: whole)
     doubles = MessageAllReduce(over: whole)
-    synchronizer = try Self.makeSynchronizer(whole, layout)
+    sharedMemory = try Self.makeSharedMemory(whole, layout)
     self.windowDirectory = windowDirectory
   }
 
-  private static func makeSynchronizer(
+  private static func makeSharedMemory(
     _ whole: Communicator, _ layout: NodeLayout
   ) throws(MPIError) -> SharedMemoryAllReduce? {
     guard layout.isNested, layout.node.size > 1 else { return nil }
@@ -77,8 +79,8 @@ package final class MPICollective: Collective {
     try doubles.sum(buffer)
   }
 
-  /// Replaces every rank's buffer by the sum in an order of the library's choice (`MPI_Allreduce`);
-  /// for comparison.
+  /// Replaces every rank's buffer by the sum in an order that the library chooses
+  /// (`MPI_Allreduce`); for benchmarks.
   package func allReduceInAnyOrder(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
     try whole.allReduce(buffer, .sum)
   }
@@ -93,7 +95,7 @@ package final class MPICollective: Collective {
     try whole.allReduce(buffer, .maximum)
   }
 
-  /// Copies the root's bytes over everyone else's (`MPI_Bcast`).
+  /// Replaces the bytes of every rank by those of the root (`MPI_Bcast`).
   package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
     try whole.broadcast(buffer.bindMemory(to: UInt8.self), from: root)
   }
@@ -115,23 +117,23 @@ package final class MPICollective: Collective {
     }
   }
 
-  /// Waits until every rank has come here (`MPI_Barrier`).
+  /// Blocks until every rank has called it (`MPI_Barrier`).
   package func barrier() throws {
     try whole.barrier()
   }
 
-  /// Returns a zeroed buffer in the memory that the ranks of the node share, where there is room.
+  /// Returns a zeroed buffer in memory that the ranks of the node share, if there is room.
   package func makeSharedBuffer(count: Int) throws -> SharedBuffer {
-    guard synchronizer != nil else {
+    guard sharedMemory != nil else {
       if layout.nodeCount < size { warnings.append(Self.notNested) }
       return SharedBuffer(count: count)
     }
     let bytes = count * MemoryLayout<Float>.stride
-    // A folder that cannot be looked at has no room; the warning below names it.
+    // A folder that cannot be read counts as full; the warning below names it.
     let free = (try? FileSystem.freeBytes(at: windowDirectory)) ?? 0
     let window = try SharedMemoryWindow.allocate(
       bytesPerRank: bytes, on: layout.node, freeBytes: free)
-    // One node without room makes all nodes go by messages: they must take the same path.
+    // If one node has no room, all nodes use messages: they must make the same calls.
     guard try whole.allReduce(value: Int64(window == nil ? 0 : 1), .minimum) == 1, let window
     else {
       try window?.free()
@@ -143,8 +145,8 @@ package final class MPICollective: Collective {
 
   /// Replaces every rank's elements by the sum in tree order.
   package func allReduceSum(_ buffer: SharedBuffer) throws {
-    if let window = buffer.window, let synchronizer {
-      try synchronizer.sum(buffer, in: window)
+    if let window = buffer.window, let sharedMemory {
+      try sharedMemory.sum(buffer, in: window)
     } else {
       try floats.sum(buffer.elements)
     }
@@ -152,8 +154,8 @@ package final class MPICollective: Collective {
 
   /// Replaces this rank's shard by the sum in tree order.
   package func reduceScatter(_ buffer: SharedBuffer) throws {
-    if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
-      try synchronizer.reduceScatter(buffer, in: window)
+    if let window = buffer.window, let sharedMemory, layout.nodeCount == 1 {
+      try sharedMemory.reduceScatter(buffer, in: window)
     } else {
       try floats.reduceScatter(buffer.elements)
     }
@@ -161,8 +163,8 @@ package final class MPICollective: Collective {
 
   /// Copies each rank's shard to all ranks.
   package func allGather(_ buffer: SharedBuffer) throws {
-    if let window = buffer.window, let synchronizer, layout.nodeCount == 1 {
-      try synchronizer.allGather(buffer, in: window)
+    if let window = buffer.window, let sharedMemory, layout.nodeCount == 1 {
+      try sharedMemory.allGather(buffer, in: window)
     } else {
       try floats.allGather(buffer.elements)
     }

@@ -3,10 +3,10 @@ import TensorCore
 
 /// Sums a buffer over the ranks of a communicator by messages, in the order of ``SummationTree``.
 ///
-/// Each rank owns a shard: it receives that shard from everyone, sums it in tree order and sends the
-/// result to everyone. That moves as many bytes as the best general allreduce, for any number of
-/// ranks. The shards are handled in rounds of short pieces, which bounds the memory and keeps the
-/// pieces in cache. A buffer that is small altogether is collected whole by every rank instead.
+/// Each rank receives its shard from all others, sums it in tree order and sends the result to all
+/// others. That moves as many bytes as the best general all-reduce, for any number of ranks. The
+/// shards are sent in rounds of short pieces, which bounds the memory and keeps the pieces in
+/// cache. A small buffer is gathered and summed by every rank instead.
 final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   private let communicator: Communicator
   private let tree: TreeReduction<Scalar>
@@ -16,12 +16,12 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   private let scratch: UnsafeMutableBufferPointer<Scalar>
   private var parts: [UnsafeMutablePointer<Scalar>] = []
 
-  /// Prepares sums over a communicator, which must not be used by anybody else meanwhile.
+  /// Allocates memory for sums over a communicator, which must not be used for anything else.
   ///
   /// - Parameters:
-  ///   - scratchCount: How many elements may be under way at once. Many keep the rounds few, each of
-  ///     which waits twice for all ranks.
-  ///   - gatherLimit: Up to how many elements, times ranks, a buffer counts as small.
+  ///   - scratchCount: The largest number of elements in transit. The larger it is, the fewer are
+  ///     the rounds, each of which waits twice for all ranks.
+  ///   - gatherLimit: The largest number of elements, times ranks, of a buffer that is gathered.
   init(over communicator: Communicator, scratchCount: Int = 1 << 20, gatherLimit: Int = 1 << 16) {
     self.communicator = communicator
     self.gatherLimit = gatherLimit
@@ -44,9 +44,9 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
       return try sumByGathering(buffer, base)
     }
     for pieces in rounds(of: buffer.count) {
-      try collectOwnPiece(of: buffer, pieces)
-      addOwnPiece(base, pieces.range(communicator.rank))
-      try spreadOwnPiece(of: buffer, pieces)
+      try receiveOwnPiece(of: buffer, pieces)
+      sumOwnPiece(base, pieces.range(communicator.rank))
+      try sendOwnPiece(of: buffer, pieces)
     }
   }
 
@@ -56,8 +56,8 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   func reduceScatter(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
     guard communicator.size > 1, let base = buffer.baseAddress else { return }
     for pieces in rounds(of: buffer.count) {
-      try collectOwnPiece(of: buffer, pieces)
-      addOwnPiece(base, pieces.range(communicator.rank))
+      try receiveOwnPiece(of: buffer, pieces)
+      sumOwnPiece(base, pieces.range(communicator.rank))
     }
   }
 
@@ -66,7 +66,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   /// Collective; all buffers have the same count.
   func allGather(_ buffer: UnsafeMutableBufferPointer<Scalar>) throws(MPIError) {
     guard communicator.size > 1 else { return }
-    for pieces in rounds(of: buffer.count) { try spreadOwnPiece(of: buffer, pieces) }
+    for pieces in rounds(of: buffer.count) { try sendOwnPiece(of: buffer, pieces) }
   }
 
   private func rounds(of count: Int) -> some Sequence<Pieces> {
@@ -86,8 +86,9 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     tree.sum(parts, over: 0..<buffer.count, into: [base])
   }
 
-  /// Sends everyone their piece of this rank's buffer, and receives this rank's from everyone.
-  private func collectOwnPiece(
+  /// Sends each other rank its piece of this rank's buffer, and receives this rank's piece from
+  /// each.
+  private func receiveOwnPiece(
     of buffer: UnsafeMutableBufferPointer<Scalar>, _ pieces: Pieces
   ) throws(MPIError) {
     let own = pieces.range(communicator.rank).count
@@ -102,14 +103,14 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     try requests.wait()
   }
 
-  private func addOwnPiece(_ base: UnsafeMutablePointer<Scalar>, _ piece: Range<Int>) {
+  private func sumOwnPiece(_ base: UnsafeMutablePointer<Scalar>, _ piece: Range<Int>) {
     let own = base + piece.lowerBound
     setParts { rank in rank == communicator.rank ? own : slot(rank, of: pieceCount) }
     tree.sum(parts, over: 0..<piece.count, into: [own])
   }
 
-  /// Sends everyone this rank's finished piece, and receives theirs.
-  private func spreadOwnPiece(
+  /// Sends this rank's summed piece to all other ranks, and receives theirs.
+  private func sendOwnPiece(
     of buffer: UnsafeMutableBufferPointer<Scalar>, _ pieces: Pieces
   ) throws(MPIError) {
     let own = UnsafeBufferPointer(rebasing: buffer[pieces.range(communicator.rank)])
@@ -123,7 +124,7 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
     try requests.wait()
   }
 
-  /// The other ranks, nearest above first, so that not all ranks turn to rank 0 at once.
+  /// The other ranks in ascending order from this one, so that not all ranks send to rank 0 first.
   private var others: some Sequence<Int> {
     let (rank, size) = (communicator.rank, communicator.size)
     return (1..<size).lazy.map { (rank + $0) % size }
@@ -140,13 +141,13 @@ final class MessageAllReduce<Scalar: MPIScalar & BinaryFloatingPoint> {
   }
 }
 
-/// The pieces of one round: the same stretch of every shard.
+/// The pieces of one round: the same part of every shard.
 private struct Pieces {
   let shards: BlockShards
   let start: Int
   let length: Int
 
-  /// The elements of a rank's piece, in the whole buffer; empty where its shard has ended.
+  /// The elements of a rank's piece, in the whole buffer; empty after the end of its shard.
   func range(_ rank: Int) -> Range<Int> {
     let shard = shards.range(rank)
     let lower = min(shard.lowerBound + start, shard.upperBound)

@@ -4,13 +4,13 @@ import MPIKit
 import TensorCore
 
 extension NodeProcessors {
-  /// Reads the facts of this machine.
+  /// Reads the cores of this machine from `/proc` and `/sys`.
   package static func ofThisNode() -> NodeProcessors {
     NodeProcessors(
       online: countedByTheSystem().online, physical: countPhysical(), quota: controlGroupQuota())
   }
 
-  /// Counts the different lists of sibling threads in the kernel's topology folder.
+  /// Counts the distinct lists of sibling threads in `/sys/devices/system/cpu`.
   private static func countPhysical() -> Int? {
     let configured = max(0, sysconf(Int32(_SC_NPROCESSORS_CONF)))
     let siblings = (0..<configured).compactMap { core in
@@ -19,7 +19,7 @@ extension NodeProcessors {
     return siblings.isEmpty ? nil : Set(siblings).count
   }
 
-  /// The smallest `cpu.max` on the way from this process's control group (version 2) to the root.
+  /// The smallest `cpu.max` from this process's control group (version 2) up to the root, in cores.
   private static func controlGroupQuota() -> Double? {
     guard
       let line = KernelFile.text("/proc/self/cgroup")?.split(separator: "\n")
@@ -37,7 +37,7 @@ extension NodeProcessors {
     }
   }
 
-  /// Reads `cpu.max`: microseconds of processor time, or `max`, and the period they are for.
+  /// Reads `cpu.max`: microseconds of processor time, or `max`, and the period in microseconds.
   static func coresOfQuota(_ text: String) -> Double? {
     let fields = text.split { $0 == " " || $0 == "\n" }.map { Double($0) }
     guard fields.count == 2, let time = fields[0], let period = fields[1], period > 0 else {

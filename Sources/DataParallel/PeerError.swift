@@ -1,23 +1,23 @@
 import Files
 
-/// Another rank's trouble, which has become this rank's too.
+/// The failure of another rank, which ends this rank too.
 ///
-/// The rank that is in trouble throws its own error; all others throw this one. Both end with the
-/// same exit code, and only the failing rank need speak.
+/// The rank that fails throws its own error; all others throw this one. All end with the same exit
+/// code, and only the failing rank prints a message.
 package struct PeerError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The rank that failed.
   package let rank: Int
 
-  /// The exit code that all ranks are to end with.
+  /// The exit code of all ranks.
   package let code: Int32
 
-  /// What that rank said.
+  /// The message of that rank.
   package let message: String
 
   /// The whole message.
   package var description: String { "rank \(rank): \(message)" }
 
-  /// Makes the error.
+  /// Creates the error.
   package init(rank: Int, code: Int32, message: String) {
     self.rank = rank
     self.code = code

@@ -1,7 +1,7 @@
 import MPIKit
 
 extension ProcessorShare {
-  /// What is wrong with the share, with its cure; one cause gives one warning.
+  /// What slows this rank down, with its cure; one warning for each cause.
   package var warnings: [String] {
     let fairByQuota = node.quota.map { $0 / Double(ranksOnNode) } ?? .infinity
     let fairByCores = min(
@@ -30,7 +30,7 @@ extension ProcessorShare {
     return facts + "Start with mpirun --map-by slot:PE=\(threads) --bind-to core, or \(cure)"
   }
 
-  /// How so many ranks get along with the cores: by fewer threads, else by fewer ranks.
+  /// The advice for a number of ranks on a number of cores: fewer threads, else fewer ranks.
   private func cure(cores: Int, ranks: Int) -> String {
     let fair = cores / ranks
     if fair > 0 { return "set --threads \(fair)." }

@@ -1,41 +1,41 @@
 import MPIKit
 
-/// The part of the machine that one rank computes with.
+/// The cores and threads that one rank computes with.
 package struct ProcessorShare: Sendable, Equatable {
-  /// How many ranks the job has.
+  /// The number of ranks of the job.
   package let ranks: Int
 
-  /// How many nodes the job has.
+  /// The number of nodes of the job.
   package let nodes: Int
 
-  /// How many ranks run on this node.
+  /// The number of ranks on this node.
   package let ranksOnNode: Int
 
   /// The cores of this node.
   package let node: NodeProcessors
 
-  /// How many cores this rank may run on.
+  /// The number of cores that this rank may run on.
   package let coresInMask: Int
 
-  /// How many ranks of this node, this one included, may run on some of the same cores.
+  /// The number of ranks of this node, this one included, whose cores overlap with this rank's.
   package let overlappingRanks: Int
 
-  /// How many cores those ranks have together.
+  /// The number of cores that those ranks have together.
   package let coresTogether: Int
 
-  /// How many threads a rank uses, for BLAS and our own kernels alike.
+  /// The number of threads of a rank, in BLAS and in the kernels of this program.
   package let threads: Int
 
-  /// Where ``threads`` comes from.
+  /// The source of ``threads``.
   package let source: ThreadSource
 
   /// Whether a launcher such as `mpirun` started this rank.
   package let isLaunched: Bool
 
-  /// More threads than any node has cores.
+  /// The largest number of threads that is accepted.
   package static let largestThreadCount = 1024
 
-  /// What decided the number of threads.
+  /// What determines the number of threads.
   package enum ThreadSource: Sendable, Equatable {
     /// `--threads`.
     case option
@@ -48,12 +48,12 @@ package struct ProcessorShare: Sendable, Equatable {
   /// Whether this rank may use only some of the node's cores.
   package var isBound: Bool { coresInMask < node.online }
 
-  /// Whether this rank's cores have to serve more ranks than there are of them.
+  /// Whether more ranks than cores share the cores of this rank.
   package var ranksOutnumberCores: Bool {
     overlappingRanks > coresTogether || Double(ranksOnNode) > node.quota ?? .infinity
   }
 
-  /// Works out the share from the facts.
+  /// Computes the share of a rank.
   ///
   /// ```
   /// threads = --threads, else OPENBLAS_NUM_THREADS,
@@ -64,7 +64,7 @@ package struct ProcessorShare: Sendable, Equatable {
   ///   - ranks: The ranks of the job.
   ///   - nodes: The nodes of the job.
   ///   - masks: The mask of each rank on this node.
-  ///   - ownIndex: This rank's place in `masks`.
+  ///   - ownIndex: The index of this rank in `masks`.
   ///   - node: The cores of this node.
   ///   - threads: The value of `--threads`.
   ///   - variables: The environment variables of this rank.
@@ -104,7 +104,7 @@ package struct ProcessorShare: Sendable, Equatable {
 }
 
 extension ProcessorShare {
-  /// Finds the share of a program that runs alone.
+  /// The share of a program without a launcher.
   package static func ofSoloProgram(
     threads: Int?, variables: [String: String]
   ) -> ProcessorShare {
@@ -114,7 +114,7 @@ extension ProcessorShare {
       variables: variables)
   }
 
-  /// Finds this rank's share.
+  /// The share of this rank.
   ///
   /// Collective over the ranks of the node.
   package static func measure(
@@ -127,7 +127,7 @@ extension ProcessorShare {
       ownIndex: layout.node.rank, node: node, threads: threads, variables: variables)
   }
 
-  /// The mask of this process; where the kernel does not tell, all cores of the node.
+  /// The mask of this process; all cores of the node if the kernel does not report it.
   private static func ownMask(on node: NodeProcessors) -> ProcessorMask {
     if let mask = ProcessorMask.ofThisProcess() { return mask }
     var words = [UInt64](repeating: 0, count: (node.online + 63) / 64)

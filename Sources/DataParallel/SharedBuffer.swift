@@ -1,9 +1,9 @@
 import MPIKit
 
-/// Float32 elements of one rank that every rank of the job holds alike, such as gradients.
+/// A Float32 buffer of which every rank has one of the same length, such as gradients.
 ///
-/// Made by ``Collective/makeSharedBuffer(count:)`` and used for the rest of the run. Shared memory
-/// stays allocated until the process ends, because giving it back would need all ranks.
+/// Made by ``Collective/makeSharedBuffer(count:)``. Shared memory stays allocated until the process
+/// ends, because freeing it is collective.
 package final class SharedBuffer {
   /// The first element, on a cache line of its own; zero at the start.
   package let pointer: UnsafeMutablePointer<Float>
@@ -16,10 +16,10 @@ package final class SharedBuffer {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
-  /// The same buffer of each rank on this node, in rank order, where memory is shared.
+  /// The buffers of all ranks on this node, in rank order; empty for memory of this process alone.
   package let parts: [UnsafeMutablePointer<Float>]
 
-  /// The shared memory that `parts` lie in; nil for memory of this process alone.
+  /// The shared memory that holds `parts`; nil for memory of this process alone.
   package let window: SharedMemoryWindow?
 
   private static let alignment = 64
@@ -34,9 +34,9 @@ package final class SharedBuffer {
     window = nil
   }
 
-  /// Lays the buffer over shared memory.
+  /// Places the buffers of a node's ranks in shared memory.
   ///
-  /// - Parameter rank: This rank's place on its node.
+  /// - Parameter rank: The index of this rank on its node.
   package init(count: Int, window: SharedMemoryWindow, rank: Int) {
     parts = window.parts.map { $0.bindMemory(to: Float.self, capacity: count) }
     pointer = parts[rank]

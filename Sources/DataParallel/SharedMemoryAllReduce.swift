@@ -1,22 +1,23 @@
 import MPIKit
 import TensorCore
 
-/// Sums a buffer that lies in shared memory over all ranks of the job.
+/// Sums a buffer in shared memory over all ranks of the job.
 ///
-/// On its node, each rank owns a shard. It reads that shard of every neighbour where it lies, sums
-/// it in the order of ``SummationTree`` and writes the result back to all of them: each byte is read
-/// once and written once, and nothing is sent. Between nodes, the ranks that own the same shard sum
-/// it by messages before they write it back; the layout must be nested, so that a node is a subtree.
+/// Each rank of a node reads its shard of the buffers of all ranks there, sums it in the order of
+/// ``SummationTree`` and writes the result to all of them: each byte is read once and written once,
+/// without messages. Between nodes, the ranks of the same shard sum it by messages before they
+/// write it; the layout must be nested, so that a node is a subtree.
 final class SharedMemoryAllReduce {
   private let node: Communicator
   private let tree: TreeReduction<Float>
   private let column: MessageAllReduce<Float>?
 
-  /// Prepares sums.
+  /// Allocates memory for sums.
   ///
   /// - Parameters:
-  ///   - node: The ranks that share memory with this one.
-  ///   - column: The ranks with this one's place on every node, in node order; nil for one node.
+  ///   - node: The ranks that share memory with this one, itself included.
+  ///   - column: The ranks that have this rank's index on their nodes, in node order; nil for one
+  ///     node.
   init(node: Communicator, column: Communicator?) {
     self.node = node
     tree = TreeReduction(bufferCount: node.size)
@@ -49,7 +50,7 @@ final class SharedMemoryAllReduce {
     try window.synchronize()
   }
 
-  /// Copies this rank's shard to all neighbours; on one node only.
+  /// Copies this rank's shard to all ranks; on one node only.
   func allGather(_ buffer: SharedBuffer, in window: SharedMemoryWindow) throws(MPIError) {
     try window.synchronize()
     copy(BlockShards(count: buffer.count, shardCount: node.size).range(node.rank), of: buffer)

@@ -1,4 +1,4 @@
-/// The collective of a program that runs alone: every sum is its own.
+/// The collective of a single rank: every sum is the value itself.
 package final class SoloCollective: Collective {
   /// Always 0.
   package let rank = 0
@@ -6,7 +6,7 @@ package final class SoloCollective: Collective {
   /// Always 1.
   package let size = 1
 
-  /// Makes the only rank.
+  /// Creates the collective.
   package init() {}
 
   /// Leaves the buffer as it is.

@@ -1,7 +1,7 @@
 import CMPI
 
 extension Communicator {
-  /// Waits until every rank has come here.
+  /// Blocks until every rank has called it.
   ///
   /// Collective (`MPI_Barrier`, MPI 3.1, section 5.3).
   package func barrier() throws(MPIError) {
@@ -14,13 +14,13 @@ extension Communicator {
     }
   }
 
-  /// Copies the root's buffer into everyone else's.
+  /// Replaces the buffer of every rank by that of the root.
   ///
   /// Collective (`MPI_Bcast`, MPI 3.1, section 5.4). All buffers have the same count.
   package func broadcast<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from root: Int
   ) throws(MPIError) {
-    try napUntilAllCome()
+    try sleepUntilAllArrive()
     for chunk in chunks(of: buffer.count) {
       let part = UnsafeMutableBufferPointer(rebasing: buffer[chunk])
       try mpiCheck(
@@ -37,7 +37,7 @@ extension Communicator {
   package func allReduce<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, _ reduction: MPIReduction
   ) throws(MPIError) {
-    try napUntilAllCome()
+    try sleepUntilAllArrive()
     for chunk in chunks(of: buffer.count) {
       let part = UnsafeMutableBufferPointer(rebasing: buffer[chunk])
       try mpiCheck(
@@ -71,13 +71,14 @@ extension Communicator {
     requests.add(request)
   }
 
-  /// On a yieldingWhenIdle communicator, sleeps until the call that follows need not wait for anybody.
-  func napUntilAllCome() throws(MPIError) {
+  /// On a communicator that yields when idle, sleeps until all ranks have called it, so that the
+  /// collective after it does not poll.
+  func sleepUntilAllArrive() throws(MPIError) {
     if yieldsWhenIdle && size > 1 { try barrier() }
   }
 }
 
-/// Calls `body` with a buffer of the one value.
+/// Calls `body` with a buffer of one element.
 func withBuffer<Scalar>(
   of value: inout Scalar,
   _ body: (UnsafeMutableBufferPointer<Scalar>) throws(MPIError) -> Void

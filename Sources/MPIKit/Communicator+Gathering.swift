@@ -6,7 +6,7 @@ extension Communicator {
   /// Collective (`MPI_Allgather`, MPI 3.1, section 5.7).
   ///
   /// - Parameters:
-  ///   - part: `n` elements, the same `n` everywhere, outside of `whole`.
+  ///   - part: `n` elements, the same number on all ranks, outside of `whole`.
   ///   - whole: `n * size` elements.
   package func allGather<Scalar: MPIScalar>(
     _ part: UnsafeBufferPointer<Scalar>, into whole: UnsafeMutableBufferPointer<Scalar>
@@ -16,7 +16,7 @@ extension Communicator {
     if part.count > chunkLimit {
       return try allGatherByBroadcasts(part, into: whole)
     }
-    try napUntilAllCome()
+    try sleepUntilAllArrive()
     let type = Scalar.mpiDatatype.handle
     try mpiCheck(
       "MPI_Allgather",
@@ -44,7 +44,7 @@ extension Communicator {
   ///
   /// - Parameters:
   ///   - part: `counts[rank]` elements, outside of `whole`.
-  ///   - counts: The length of each rank's part, the same list everywhere.
+  ///   - counts: The number of elements of each rank's part, the same list on all ranks.
   ///   - whole: As many elements as `counts` sums to; ignored on the other ranks.
   package func gather<Scalar: MPIScalar>(
     _ part: UnsafeBufferPointer<Scalar>, counts: [Int],
@@ -54,7 +54,7 @@ extension Communicator {
     guard counts.reduce(0, +) <= chunkLimit else {
       return try gatherByMessages(part, counts: counts, into: whole, to: root)
     }
-    try napUntilAllCome()
+    try sleepUntilAllArrive()
     let type = Scalar.mpiDatatype.handle
     try mpiCheck(
       "MPI_Gatherv",
@@ -63,7 +63,7 @@ extension Communicator {
         startsOfParts(counts).map(Int32.init), type, Int32(root), handle))
   }
 
-  // MPI 3.1 gives displacements 32 bits too, so a large result is filled one rank after the other.
+  // Displacements have 32 bits in MPI 3.1 too, so a large result is filled rank by rank.
   private func allGatherByBroadcasts<Scalar: MPIScalar>(
     _ part: UnsafeBufferPointer<Scalar>, into whole: UnsafeMutableBufferPointer<Scalar>
   ) throws(MPIError) {

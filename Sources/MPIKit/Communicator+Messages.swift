@@ -3,8 +3,8 @@ import CMPI
 extension Communicator {
   /// Sends a buffer to one rank, which must ``receive(_:from:tag:)`` the same count.
   ///
-  /// May block until the receiver has come (`MPI_Send`, MPI 3.1, section 3.2.1), so two ranks that
-  /// swap buffers start their messages instead.
+  /// May block until the receive is posted (`MPI_Send`, MPI 3.1, section 3.2.1), so two ranks that
+  /// swap buffers must use ``startSend(_:to:tag:in:)``.
   package func send<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32
   ) throws(MPIError) {
@@ -15,7 +15,7 @@ extension Communicator {
 
   /// Receives a buffer that one rank sends with the same tag.
   ///
-  /// Blocks until the whole buffer is there (`MPI_Recv`, MPI 3.1, section 3.2.4).
+  /// Blocks until the whole buffer has arrived (`MPI_Recv`, MPI 3.1, section 3.2.4).
   package func receive<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from source: Int, tag: Int32
   ) throws(MPIError) {
@@ -26,8 +26,8 @@ extension Communicator {
 
   /// Starts to send a buffer and returns at once.
   ///
-  /// The buffer must live, unchanged, until the requests are done (`MPI_Isend`, MPI 3.1, section
-  /// 3.7.2).
+  /// The buffer must stay valid and unchanged until the requests are complete (`MPI_Isend`, MPI
+  /// 3.1, section 3.7.2).
   package func startSend<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32,
     in requests: RequestSet
@@ -44,11 +44,12 @@ extension Communicator {
     }
   }
 
-  /// Starts to send a buffer and returns at once; it is done only when the receiver has taken it.
+  /// Starts to send a buffer and returns at once; it completes only when the receive has started.
   ///
-  /// Who starts the next one after that has never more than one message under way, however long the
-  /// receiver sleeps (`MPI_Issend`, MPI 3.1, section 3.7.2). The buffer must live, unchanged, until
-  /// the requests are done, and hold no more than a call may carry.
+  /// A sender that waits for completion before the next message has at most one in transit, however
+  /// slow the receiver is (`MPI_Issend`, MPI 3.1, section 3.7.2). The buffer must stay valid and
+  /// unchanged until the requests are complete, and must not exceed the largest count of a single
+  /// call.
   package func startSynchronousSend<Scalar: MPIScalar>(
     _ buffer: UnsafeBufferPointer<Scalar>, to destination: Int, tag: Int32,
     in requests: RequestSet
@@ -65,8 +66,8 @@ extension Communicator {
 
   /// Starts to receive a buffer and returns at once.
   ///
-  /// The buffer must live, untouched, until the requests are done (`MPI_Irecv`, MPI 3.1, section
-  /// 3.7.2).
+  /// The buffer must stay valid, and not be accessed, until the requests are complete (`MPI_Irecv`,
+  /// MPI 3.1, section 3.7.2).
   package func startReceive<Scalar: MPIScalar>(
     _ buffer: UnsafeMutableBufferPointer<Scalar>, from source: Int, tag: Int32,
     in requests: RequestSet

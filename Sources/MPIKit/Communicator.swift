@@ -1,30 +1,30 @@
 import CMPI
 
-/// A group of ranks that talk to each other and to nobody else (MPI 3.1, chapter 6).
+/// A group of ranks with a communication context of its own (MPI 3.1, chapter 6).
 ///
 /// Every method marked *collective* must be called by all ranks of the communicator, in the same
 /// order and with the same counts, and blocks until this rank's part is done. A method may be
 /// called from any thread when ``MPIEnvironment/threadLevel`` is `multiple`, but two collectives
 /// on one communicator must not run at once: give each thread a ``duplicate(yieldingWhenIdle:)``.
 package final class Communicator: @unchecked Sendable {
-  /// This process's place in the group, from 0.
+  /// The rank of this process in the group, from 0.
   package let rank: Int
 
-  /// How many ranks the group has.
+  /// The number of ranks of the group.
   package let size: Int
 
-  /// Whether a waiting rank sleeps between looks instead of polling.
+  /// Whether a waiting rank sleeps between tests instead of polling.
   ///
-  /// Polling answers within a microsecond, but takes a core from a rank that could work when ranks
-  /// outnumber cores. All ranks of a communicator have the same value.
+  /// Polling reacts within a microsecond, but takes a core from other ranks where ranks outnumber
+  /// cores. All ranks of a communicator have the same value.
   package let yieldsWhenIdle: Bool
 
   let handle: MPI_Comm
 
-  /// The largest count a single call may carry; MPI 3.1 counts in 32 bits.
+  /// The largest count of a single call; MPI 3.1 counts in 32 bits.
   let chunkLimit: Int
 
-  /// Adopts a handle, which must be valid.
+  /// Wraps a handle, which must be valid.
   init(
     handle: MPI_Comm?, yieldsWhenIdle: Bool = false, chunkLimit: Int = Int(Int32.max)
   ) throws(MPIError) {
@@ -42,14 +42,14 @@ package final class Communicator: @unchecked Sendable {
     self.chunkLimit = chunkLimit
   }
 
-  /// Returns a communicator of the same ranks whose messages never mix with this one's.
+  /// Returns a communicator of the same ranks with a communication context of its own.
   ///
   /// Collective (`MPI_Comm_dup`, MPI 3.1, section 6.4.2).
   package func duplicate(yieldingWhenIdle: Bool? = nil) throws(MPIError) -> Communicator {
     try duplicate(yieldingWhenIdle: yieldingWhenIdle, chunkLimit: chunkLimit)
   }
 
-  /// Returns a duplicate that cuts buffers after `chunkLimit` elements.
+  /// Returns a duplicate that divides buffers into chunks of at most `chunkLimit` elements.
   func duplicate(yieldingWhenIdle: Bool? = nil, chunkLimit: Int) throws(MPIError) -> Communicator {
     var copy: MPI_Comm?
     try mpiCheck("MPI_Comm_dup", MPI_Comm_dup(handle, &copy))
@@ -80,10 +80,10 @@ package final class Communicator: @unchecked Sendable {
     return try Communicator(handle: part, yieldsWhenIdle: yieldsWhenIdle, chunkLimit: chunkLimit)
   }
 
-  /// Gives the communicator back; it must not be used again.
+  /// Frees the communicator; it must not be used again.
   ///
   /// Collective (`MPI_Comm_free`, MPI 3.1, section 6.4.3). There is no `deinit` that does this,
-  /// because ranks let go of an object at different times, and not at all when one fails.
+  /// because ranks release an object at different times, and not at all after a failure.
   package func free() throws(MPIError) {
     var handle: MPI_Comm? = handle
     try mpiCheck("MPI_Comm_free", MPI_Comm_free(&handle))

@@ -1,15 +1,15 @@
 import CMPI
 
-/// The MPI library's name for an element type.
+/// The datatype handle of an element type.
 ///
 /// The handle is a constant of the library, so it may be shared between threads.
 package struct MPIDatatype: @unchecked Sendable {
   let handle: MPI_Datatype
 }
 
-/// A type whose values travel between ranks as they stand in memory (MPI 3.1, section 3.2.2).
+/// A type whose values are sent as they are in memory (MPI 3.1, section 3.2.2).
 package protocol MPIScalar: BitwiseCopyable, Sendable {
-  /// The datatype that MPI is told.
+  /// The datatype of the values.
   static var mpiDatatype: MPIDatatype { get }
 }
 
@@ -33,7 +33,7 @@ extension UInt8: MPIScalar {
   package static var mpiDatatype: MPIDatatype { MPIDatatype(handle: cmpi_uint8()) }
 }
 
-/// How the elements of all ranks become one (MPI 3.1, section 5.9.2).
+/// A reduction operation (MPI 3.1, section 5.9.2).
 package enum MPIReduction: Sendable {
   case sum
   case maximum

@@ -1,25 +1,25 @@
 import CMPI
 import Glibc
 
-/// Open MPI settings that depend on the machine and must be made before MPI starts.
+/// Open MPI parameters that depend on the machine and must be set before MPI starts.
 ///
 /// Open MPI reads its parameters from the environment inside `MPI_Init_thread`. A value that the
-/// user has given, through `mpirun --mca` or the environment, is left alone.
+/// user has set, by `mpirun --mca` or in the environment, is not changed.
 struct LaunchTuning {
-  /// Parameter variables and the values they are to have.
+  /// The environment variables of the parameters and their values.
   let settings: [String: String]
 
   private static let yield = "OMPI_MCA_mpi_yield_when_idle"
   private static let singleCopy = "OMPI_MCA_btl_vader_single_copy_mechanism"
 
-  /// Judges by the facts of this process.
+  /// Derives the parameters for this process.
   init(variables: [String: String], node: NodeProcessors) {
     self.init(
       variables: variables, mask: ProcessorMask.ofThisProcess(), node: node,
       canReadMemory: cmpi_can_read_process_memory() != 0)
   }
 
-  /// Judges by the given facts.
+  /// Derives the parameters for the given machine.
   ///
   /// - Parameters:
   ///   - variables: The environment variables of this rank.
@@ -33,18 +33,18 @@ struct LaunchTuning {
     if variables[Self.yield] == nil && Self.ranksOutnumberCores(variables, mask, node) {
       settings[Self.yield] = "1"
     }
-    // Where a sandbox forbids reading another process, Open MPI complains about every message and
-    // copies twice; told so beforehand, it copies twice in silence.
+    // Where a sandbox forbids reading the memory of another process, Open MPI prints a warning for
+    // each message and copies twice; with `none` it copies twice without warnings.
     if variables[Self.singleCopy] == nil && !canReadMemory {
       settings[Self.singleCopy] = "none"
     }
     self.settings = settings
   }
 
-  /// Whether some core must serve two of the node's ranks.
+  /// Whether ranks of the node have to share a core.
   ///
-  /// `mpirun` turns yielding on itself where it knows that slots are oversubscribed; it does not
-  /// know of a host file that promises too many slots, or of a container's limits.
+  /// `mpirun` enables yielding itself where slots are oversubscribed, but a host file may name more
+  /// slots than cores, and a container may limit them.
   private static func ranksOutnumberCores(
     _ variables: [String: String], _ mask: ProcessorMask?, _ node: NodeProcessors
   ) -> Bool {
@@ -52,12 +52,12 @@ struct LaunchTuning {
       return false
     }
     var cores = node.online
-    // A rank that was bound has a small mask of its own; an unbound one shows what all may use.
+    // The mask of a bound rank covers its own cores only, that of an unbound one the cores of all.
     if variables["OMPI_MCA_orte_bound_at_launch"] != "1", let mask { cores = mask.count }
     return Double(ranks) > min(Double(cores), node.quota ?? .infinity)
   }
 
-  /// Writes the settings into the environment of this process.
+  /// Sets the environment variables of this process.
   func apply() {
     for (name, value) in settings { setenv(name, value, 0) }
   }

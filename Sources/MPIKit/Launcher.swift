@@ -1,15 +1,15 @@
 import Files
 
-/// How this process was started, judged by its environment alone.
+/// How this process was started, according to its environment variables.
 package enum Launcher {
-  /// Whether a launcher that MPI can talk to started this process as one rank of a job.
+  /// Whether a launcher that MPI supports started this process as a rank of a job.
   ///
   /// - Parameter variables: The environment variables of this process.
   package static func isPresent(in variables: [String: String]) -> Bool {
     variables["OMPI_COMM_WORLD_SIZE"] != nil || variables["PMIX_RANK"] != nil
   }
 
-  /// The number of this rank as the launcher has told it; nil where there is none or it does not.
+  /// The rank of this process according to the launcher; nil without one.
   ///
   /// - Parameter variables: The environment variables of this process.
   package static func rank(in variables: [String: String]) -> Int? {
@@ -17,19 +17,19 @@ package enum Launcher {
       .first
   }
 
-  /// Refuses to run where a launcher started several tasks that cannot find each other.
+  /// Throws if a launcher started several tasks that cannot connect to each other.
   ///
-  /// Each of them would train alone, take itself for rank 0 and write into the same files. Any rank
-  /// may call it, before any input is read; it does not communicate.
+  /// Each of them would train alone as rank 0 and write into the same files. To be called before
+  /// any input is read; it does not communicate.
   ///
   /// - Parameters:
   ///   - variables: The environment variables of this process.
-  ///   - worldSize: The number of ranks, when MPI runs already; nil before.
+  ///   - worldSize: The number of ranks; nil before MPI is started.
   /// - Throws: ``LaunchError``, a usage error (exit code 64).
   package static func refuseStrayTasks(
     in variables: [String: String], worldSize: Int? = nil
   ) throws(LaunchError) {
-    // PMIx says that it is there before it is known whether it can connect the tasks.
+    // PMIx sets its variables even where it cannot connect the tasks.
     let isAlone =
       worldSize.map { $0 == 1 && variables["OMPI_COMM_WORLD_SIZE"] == nil }
       ?? !isPresent(in: variables)
@@ -47,7 +47,7 @@ package enum Launcher {
   }
 }
 
-/// A way of starting the program that cannot work: a usage error.
+/// An unusable way of starting the program: a usage error.
 package struct LaunchError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What is wrong, and the cure.
   package let message: String

@@ -2,42 +2,43 @@ import CMPI
 import Foundation
 import Synchronization
 
-/// How freely threads may call MPI (MPI 3.1, section 12.4.3).
+/// The level of thread support (MPI 3.1, section 12.4.3).
 package enum MPIThreadLevel: Int32, Sendable, Comparable {
   case single
   case funneled
   case serialized
   case multiple
 
-  /// Whether `left` allows less than `right`.
+  /// Whether `left` is the lower level.
   package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// The MPI library after it was started, from which all communicators come.
+/// The MPI library after its initialization.
 package struct MPIEnvironment: Sendable {
-  /// What the library grants, which may be less than what was asked for.
+  /// The level that the library provides, which may be lower than requested.
   package let threadLevel: MPIThreadLevel
 
   /// All ranks of the job.
   package let world: Communicator
 
-  /// The seconds that a process waits for the launcher to end it.
+  /// The number of seconds that a process waits for the launcher to end it.
   static let abortPatience = 5.0
 
   private static let isStarting = Mutex(())
 
-  /// Starts MPI, or returns the environment of an MPI that runs already.
+  /// Initializes MPI, or returns the environment of an initialized MPI.
   ///
-  /// Every rank must call it, before any other MPI call and once at the least; it blocks until all
-  /// ranks have come (`MPI_Init_thread`, MPI 3.1, section 12.4.3). The thread that calls it first
-  /// is MPI's main thread and the only one that may call ``finalize()``. Errors are returned as
-  /// ``MPIError`` from here on; a failure inside the start itself ends the process with the
-  /// library's own message.
+  /// Every rank must call it before any other MPI call; it blocks until all ranks have
+  /// (`MPI_Init_thread`, MPI 3.1, section 12.4.3). The thread that calls it first is MPI's main
+  /// thread and the only one that may call ``finalize()``. From then on, errors are thrown as
+  /// ``MPIError``; a failure of the initialization itself ends the process with a message of the
+  /// library.
   ///
   /// - Parameters:
-  ///   - level: The thread level to ask for.
-  ///   - variables: The environment variables by which ``LaunchTuning`` judges.
-  ///   - node: The cores by which it judges; a control group's limit is not known to the default.
+  ///   - level: The requested thread level.
+  ///   - variables: The environment variables for ``LaunchTuning``.
+  ///   - node: The cores for ``LaunchTuning``; the default does not include the limit of a control
+  ///     group.
   package static func initialize(
     requesting level: MPIThreadLevel = .multiple,
     variables: [String: String] = ProcessInfo.processInfo.environment,
@@ -69,42 +70,41 @@ package struct MPIEnvironment: Sendable {
       world: try Communicator(handle: cmpi_comm_world()))
   }
 
-  /// Ends MPI in good order (`MPI_Finalize`, MPI 3.1, section 8.7).
+  /// Finalizes MPI (`MPI_Finalize`, MPI 3.1, section 8.7).
   ///
-  /// Every rank must call it, and only when all of them succeeded: it waits for the others, so
-  /// after a failure it may wait for ever, and a rank that is inside a collective while another one
-  /// is in here never comes back. After a failure call ``abort(code:)``.
+  /// Every rank must call it, and only if all of them succeeded: it waits for the others, so after
+  /// a failure it may block for ever, as may a collective of another rank. After a failure call
+  /// ``abort(code:)``.
   package func finalize() throws(MPIError) {
     if !Self.isFinalized { try mpiCheck("MPI_Finalize", MPI_Finalize()) }
   }
 
   /// Ends every rank of the job at once with an exit code (`MPI_Abort`, MPI 3.1, section 8.7).
   ///
-  /// Any rank may call it, from any thread and without the others. `mpirun` returns `code`. Where
-  /// MPI does not run, only this process ends. Buffered output is not flushed. The call itself waits
-  /// for the launcher, which may be stopped or gone, so the process ends by itself after
-  /// ``abortPatience``.
+  /// Any rank may call it, on any thread. `mpirun` returns `code`. If MPI is not initialized, only
+  /// this process ends. Buffered output is not flushed. The call waits for the launcher, which may
+  /// be stopped or dead, so the process ends by itself after ``abortPatience``.
   package static func abort(code: Int32) -> Never {
     Thread.detachNewThread {
       Thread.sleep(forTimeInterval: abortPatience)
       _exit(code)
     }
     if isInitialized && !isFinalized {
-      // Whatever it returns, the process must end; there is nobody left to tell.
+      // The process ends whether the call succeeds or not.
       try? mpiCheck("MPI_Abort", MPI_Abort(cmpi_comm_world(), code))
     }
     _exit(code)
   }
 
-  /// Whether MPI was started in this process.
+  /// Whether MPI was initialized in this process.
   package static var isInitialized: Bool { isSet("MPI_Initialized") { MPI_Initialized($0) } }
 
-  /// Whether MPI was ended in this process.
+  /// Whether MPI was finalized in this process.
   package static var isFinalized: Bool { isSet("MPI_Finalized") { MPI_Finalized($0) } }
 
-  /// Asks one of the two functions that answer at any time (MPI 3.1, section 8.7).
+  /// Calls one of the two functions that are allowed at any time (MPI 3.1, section 8.7).
   ///
-  /// A library that cannot even answer them is not one that runs.
+  /// A library that fails here counts as not initialized.
   private static func isSet(
     _ function: StaticString, _ call: (UnsafeMutablePointer<Int32>) -> Int32
   ) -> Bool {

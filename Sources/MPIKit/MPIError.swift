@@ -2,16 +2,16 @@ import CMPI
 
 /// An MPI call that returned an error.
 ///
-/// MPI does not say whether communication is still possible after an error. The only safe reply is
-/// to report it and call ``MPIEnvironment/abort(code:)``.
+/// MPI does not say whether communication is still possible after an error. The only safe reaction
+/// is to report it and to call ``MPIEnvironment/abort(code:)``.
 package struct MPIError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The value that the function returned; its meaning belongs to the MPI library.
+  /// The value that the function returned; its meaning depends on the library.
   package let code: Int32
 
   /// The standard's class of `code`, for example `MPI_ERR_TRUNCATE`.
   package let errorClass: Int32
 
-  /// The library's words for `code`.
+  /// The library's text for `code`.
   package let text: String
 
   /// The C function that failed.
@@ -27,7 +27,7 @@ package struct MPIError: Error, Sendable, Equatable, CustomStringConvertible {
     self.code = code
     self.function = "\(function)"
     var errorClass = code
-    // A failure to describe a failure leaves the bare number; there is nothing better to report.
+    // If the error cannot be described, its number is reported.
     if MPI_Error_class(code, &errorClass) != MPI_SUCCESS { errorClass = code }
     self.errorClass = errorClass
     text = Self.text(of: code)
@@ -46,7 +46,7 @@ package struct MPIError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// The one door through which every MPI function is called.
+/// Calls an MPI function and checks its result; every call goes through it.
 ///
 /// - Parameters:
 ///   - function: The name of the C function, for the message.

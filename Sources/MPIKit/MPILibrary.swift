@@ -1,6 +1,6 @@
 import CMPI
 
-/// What is known of the MPI library of this process, whether it was started or not.
+/// Facts of the MPI library of this process, initialized or not.
 package enum MPILibrary {
   /// The name and version, such as `Open MPI v4.1.4` (`MPI_Get_library_version`, MPI 3.1,
   /// section 8.1.1).
@@ -11,7 +11,7 @@ package enum MPILibrary {
     var length: Int32 = 0
     try mpiCheck("MPI_Get_library_version", MPI_Get_library_version(&bytes, &length))
     let text = String(decoding: bytes[..<Int(length)].map(UInt8.init(bitPattern:)), as: UTF8.self)
-    // Open MPI adds who built it, and when, behind a comma.
+    // Open MPI adds the builder and the date after a comma.
     return String(text.prefix { $0 != "," && !$0.isNewline })
   }
 

@@ -7,13 +7,13 @@ package struct NodeLayout: Sendable {
   /// lowest rank.
   package let nodeOfRank: [Int]
 
-  /// How many nodes there are.
+  /// The number of nodes.
   package var nodeCount: Int { (nodeOfRank.max() ?? 0) + 1 }
 
   /// Whether each node holds an equal run of consecutive ranks whose length is a power of two.
   ///
-  /// Then each node is a whole subtree of the binary tree over all ranks, so a sum may be taken
-  /// inside the nodes first. One node alone is a whole tree whatever its size.
+  /// Then each node is a subtree of the binary tree over all ranks, so that a sum may be taken
+  /// inside the nodes first. A single node of any size is the whole tree.
   package var isNested: Bool {
     guard nodeCount > 1 else { return true }
     let length = node.size
@@ -25,8 +25,8 @@ package struct NodeLayout: Sendable {
   ///
   /// Collective over `whole`.
   ///
-  /// - Parameter ranksPerNode: Pretend that a node holds so many consecutive ranks, for tests on
-  ///   one machine; nil asks MPI.
+  /// - Parameter ranksPerNode: The number of consecutive ranks that count as a node, for tests on
+  ///   one machine; nil for the real nodes.
   package init(of whole: Communicator, ranksPerNode: Int? = nil) throws(MPIError) {
     if let ranksPerNode {
       node = try whole.split(color: whole.rank / ranksPerNode, key: whole.rank)
@@ -44,7 +44,7 @@ package struct NodeLayout: Sendable {
     return try whole.allGather([Int64(leader)])
   }
 
-  /// Replaces leaders by their place among the different leaders.
+  /// Replaces each leader by its index among the distinct leaders.
   static func numberNodes(_ leaders: [Int64]) -> [Int] {
     let order = Set(leaders).sorted()
     return leaders.map { leader in order.firstIndex(of: leader) ?? 0 }

@@ -1,9 +1,9 @@
 import CMPI
 import Glibc
 
-/// The set of cores that the kernel lets a process run on.
+/// The set of cores that a process may run on.
 package struct ProcessorMask: Sendable, Equatable {
-  /// 64 cores a word, lowest core in the lowest bit.
+  /// 64 cores in each word, the lowest core in the lowest bit.
   package let words: [UInt64]
 
   /// Makes a mask from its words.
@@ -11,7 +11,7 @@ package struct ProcessorMask: Sendable, Equatable {
     self.words = words
   }
 
-  /// How many cores the set has.
+  /// The number of cores of the set.
   package var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// Whether some core is in both sets.
@@ -27,10 +27,10 @@ package struct ProcessorMask: Sendable, Equatable {
       words: long.indices.map { $0 < short.count ? long[$0] | short[$0] : long[$0] })
   }
 
-  /// The mask of this process, as its launcher left it (`sched_getaffinity`), or nil where the
-  /// kernel does not tell.
+  /// The mask of this process, as set by its launcher (`sched_getaffinity`); nil if the kernel does
+  /// not report it.
   package static func ofThisProcess() -> ProcessorMask? {
-    // The kernel refuses a buffer that is shorter than its own mask, whose length it does not say.
+    // The kernel refuses a buffer that is shorter than its mask, whose length is not known.
     var wordCount = 16
     while wordCount <= 1024 {
       var words = [UInt64](repeating: 0, count: wordCount)
@@ -45,26 +45,27 @@ package struct ProcessorMask: Sendable, Equatable {
   }
 }
 
-/// What the machine under this process has to compute with.
+/// The cores of a machine.
 package struct NodeProcessors: Sendable, Equatable {
-  /// Cores that are switched on, as the kernel counts them (a core with two hardware threads is 2).
+  /// The number of cores that are online, as the kernel counts them (a core with two hardware
+  /// threads is 2).
   package let online: Int
 
-  /// Cores that are not hardware threads of one another, where the kernel tells.
+  /// The number of physical cores, if the kernel reports it.
   package let physical: Int?
 
-  /// The cores' worth of time that the process's control group may use, where it is limited.
+  /// The processor time that the control group of the process may use, in cores; nil without a
+  /// limit.
   package let quota: Double?
 
-  /// Makes the facts of a machine.
+  /// Creates the description of a machine.
   package init(online: Int, physical: Int? = nil, quota: Double? = nil) {
     self.online = online
     self.physical = physical
     self.quota = quota
   }
 
-  /// The cores of this machine as the system counts them (`sysconf`), without what only files of
-  /// the kernel tell.
+  /// The online cores of this machine (`sysconf`), without physical cores and quota.
   package static func countedByTheSystem() -> NodeProcessors {
     NodeProcessors(online: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
   }

@@ -1,20 +1,20 @@
 import CMPI
 import Glibc
 
-/// Operations that were started and are not yet known to be done (MPI 3.1, section 3.7).
+/// Nonblocking operations that have not completed (MPI 3.1, section 3.7).
 ///
 /// The set is empty again after ``wait()`` or a ``test()`` that returned true, and may be used for
-/// the next operations without allocating. It must not be dropped while operations are under way.
+/// the next operations without allocating. It must not be released while operations are active.
 package final class RequestSet {
-  /// How long a yieldingWhenIdle rank sleeps between two looks, in microseconds.
-  private static let napMicroseconds: UInt32 = 100
+  /// The number of microseconds that an idle rank sleeps between two tests.
+  private static let sleepMicroseconds: UInt32 = 100
 
   private let yieldsWhenIdle: Bool
   private var pending: [MPI_Request?] = []
 
-  /// Makes an empty set.
+  /// Creates an empty set.
   ///
-  /// - Parameter yieldsWhenIdle: Whether ``wait()`` sleeps between looks instead of polling.
+  /// - Parameter yieldsWhenIdle: Whether ``wait()`` sleeps between tests instead of polling.
   package init(yieldsWhenIdle: Bool = false) {
     self.yieldsWhenIdle = yieldsWhenIdle
   }
@@ -23,12 +23,12 @@ package final class RequestSet {
     pending.append(request)
   }
 
-  /// Blocks until every operation of the set is done (`MPI_Wait`, MPI 3.1, section 3.7.3).
+  /// Blocks until every operation of the set is complete (`MPI_Wait`, MPI 3.1, section 3.7.3).
   package func wait() throws(MPIError) {
     while yieldsWhenIdle {
       if try test() { return }
-      // An early wake-up by a signal only means one look more.
-      usleep(Self.napMicroseconds)
+      // An early wake-up by a signal only adds a test.
+      usleep(Self.sleepMicroseconds)
     }
     for index in pending.indices {
       try mpiCheck("MPI_Wait", MPI_Wait(&pending[index], nil))
@@ -36,9 +36,9 @@ package final class RequestSet {
     pending.removeAll(keepingCapacity: true)
   }
 
-  /// Returns whether every operation of the set is done; never blocks.
+  /// Returns whether every operation of the set is complete; never blocks.
   ///
-  /// Each call also moves the operations on (`MPI_Test`, MPI 3.1, section 3.7.3).
+  /// Each call also makes progress with the operations (`MPI_Test`, MPI 3.1, section 3.7.3).
   package func test() throws(MPIError) -> Bool {
     var isDone = true
     for index in pending.indices {
@@ -50,9 +50,9 @@ package final class RequestSet {
     return isDone
   }
 
-  /// Gives up receives that nobody will ever send to, and waits until the library has let them go.
+  /// Cancels receives that have no sender, and waits until the library has released them.
   ///
-  /// Only for receives (`MPI_Cancel`, MPI 3.1, section 3.8.4): a send could be half way through.
+  /// Only for receives (`MPI_Cancel`, MPI 3.1, section 3.8.4): a send may be in progress.
   package func cancel() throws(MPIError) {
     for index in pending.indices where pending[index] != cmpi_request_null() {
       try mpiCheck("MPI_Cancel", MPI_Cancel(&pending[index]))

@@ -1,16 +1,17 @@
 import CMPI
 import Glibc
 
-/// Memory of which every rank of one node owns a part and sees all parts (MPI 3.1, section 11.2.3).
+/// Memory of a node in which each rank has a part that all ranks can access (MPI 3.1, section
+/// 11.2.3).
 ///
-/// A rank may write any part. What it wrote is seen by the others after all of them have called
-/// ``synchronize()``; between two such calls no byte may be written by one rank and touched by
+/// A rank may write to any part. The others see the writes after all of them have called
+/// ``synchronize()``; between two such calls no byte may be written by one rank and accessed by
 /// another.
 package final class SharedMemoryWindow: @unchecked Sendable {
   /// The part of each rank of the node, in rank order, each at the start of a page.
   package let parts: [UnsafeMutableRawPointer]
 
-  /// The length of each part, rounded up to whole pages.
+  /// The length of each part in bytes, rounded up to whole pages.
   package let bytesPerRank: Int
 
   private let communicator: Communicator
@@ -18,22 +19,22 @@ package final class SharedMemoryWindow: @unchecked Sendable {
 
   private static let pageBytes = 4096
 
-  /// Returns zeroed shared memory, or nil where the node has not enough of it.
+  /// Returns zeroed shared memory; nil if the node has not enough.
   ///
-  /// Collective over `node`, every rank of which gets the same answer
-  /// (`MPI_Win_allocate_shared`). The space is looked up first because Open MPI 4.1 fails on one
-  /// rank and lets the others wait for ever when its backing file does not fit.
+  /// Collective over `node`; all ranks get the same result (`MPI_Win_allocate_shared`). The free
+  /// space is checked first because Open MPI 4.1 fails on one rank and blocks the others for ever
+  /// if its backing file does not fit.
   ///
   /// - Parameters:
-  ///   - bytesPerRank: The length of each rank's part, the same everywhere.
+  ///   - bytesPerRank: The length of each rank's part in bytes, the same on all ranks.
   ///   - node: A communicator whose ranks are all on this node, for instance
   ///     ``Communicator/splitByNode()``.
-  ///   - freeBytes: What is free in ``backingDirectory``, as this rank sees it.
+  ///   - freeBytes: The number of free bytes in ``backingDirectory``.
   package static func allocate(
     bytesPerRank: Int, on node: Communicator, freeBytes: Int
   ) throws(MPIError) -> SharedMemoryWindow? {
     let bytes = max(1, (bytesPerRank + pageBytes - 1) / pageBytes) * pageBytes
-    // A tenth more, and some for the library's own segments.
+    // A tenth more, and some for the segments of the library.
     let fits = freeBytes >= (bytes + pageBytes) * node.size / 10 * 11 + (4 << 20)
     guard try node.allReduce(value: Int64(fits ? 1 : 0), .minimum) == 1 else { return nil }
     return try SharedMemoryWindow(bytesPerRank: bytes, on: node)
@@ -51,13 +52,13 @@ package final class SharedMemoryWindow: @unchecked Sendable {
     }
     try mpiCheck(
       "MPI_Win_set_errhandler", MPI_Win_set_errhandler(window, cmpi_errors_return()))
-    // One epoch for the life of the window: only loads, stores and `synchronize` follow.
+    // One epoch for the lifetime of the window: only loads, stores and `synchronize` follow.
     try mpiCheck("MPI_Win_lock_all", MPI_Win_lock_all(Int32(MPI_MODE_NOCHECK), window))
     handle = window
     communicator = node
     self.bytesPerRank = bytesPerRank
     parts = try Self.parts(of: window, count: node.size)
-    // Each rank touches its own part first, which places the pages on its own memory controller.
+    // The first access of a page decides its memory controller, so each rank clears its own part.
     parts[node.rank].initializeMemory(as: UInt8.self, repeating: 0, count: bytesPerRank)
     try synchronize()
   }
@@ -74,33 +75,33 @@ package final class SharedMemoryWindow: @unchecked Sendable {
         "MPI_Win_shared_query",
         MPI_Win_shared_query(window, Int32(rank), &size, &unit, &base))
       guard let base else { preconditionFailure("rank \(rank) has no part of the window") }
-      // Open MPI puts a header of its own before the first part, which shifts them all alike.
+      // Open MPI places a header before the first part, which shifts all parts equally.
       parts.append(base.alignedUp(toMultipleOf: pageBytes))
     }
     return parts
   }
 
-  /// Makes what each rank wrote visible to all, once all have come.
+  /// Makes the writes of all ranks visible to all.
   ///
-  /// Collective over the node; blocks until every rank has come (`MPI_Win_sync` around a barrier,
-  /// MPI 3.1, example 11.21).
+  /// Collective over the node; blocks until every rank has called it (`MPI_Win_sync` around a
+  /// barrier, MPI 3.1, example 11.21).
   package func synchronize() throws(MPIError) {
     try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
     try communicator.barrier()
     try mpiCheck("MPI_Win_sync", MPI_Win_sync(handle))
   }
 
-  /// Gives the memory back; neither the window nor its pointers may be used again.
+  /// Frees the memory; neither the window nor its pointers may be used again.
   ///
   /// Collective over the node (`MPI_Win_free`, MPI 3.1, section 11.2.5). A window that is never
-  /// freed lives until the process ends and leaves no file behind.
+  /// freed exists until the process ends and leaves no file.
   package func free() throws(MPIError) {
     var handle: MPI_Win? = handle
     try mpiCheck("MPI_Win_unlock_all", MPI_Win_unlock_all(self.handle))
     try mpiCheck("MPI_Win_free", MPI_Win_free(&handle))
   }
 
-  /// Where Open MPI keeps the file behind a window.
+  /// The folder of the file that backs a window.
   package static var backingDirectory: String {
     guard let value = getenv("OMPI_MCA_osc_sm_backing_directory") else { return "/dev/shm" }
     return String(cString: value)
