@@ -143,6 +143,6 @@ package final class ParallelWorld {
   package func endMessages() {
     watchdog?.endMessages()
     // MPI takes the memory that the node shares with it.
-    heartbeat.moveHome()
+    heartbeat.moveBack()
   }
 }

@@ -68,7 +68,7 @@ package final class PhaseTracker: Sendable {
   package func writeHook(ofStep step: Int) -> CheckpointStore.WriteHook {
     { [heartbeat, faults] count, offset in
       let piece = try faults?.piece(of: count, at: offset, step: step) ?? count
-      heartbeat.saved(piece)
+      heartbeat.addSavedBytes(piece)
       return piece
     }
   }
@@ -77,7 +77,7 @@ package final class PhaseTracker: Sendable {
   package func locatingErrors<Result>(_ body: () throws -> Result) throws -> Result {
     do { return try body() } catch {
       let status = heartbeat.status
-      heartbeat.leave()
+      heartbeat.markLeaving()
       throw LocatedError.locate(error, rank: rank, of: rankCount, status)
     }
   }

@@ -10,7 +10,7 @@ extension RankTeam {
       try collective.gather(Array(ProcessInfo.processInfo.hostName.utf8), to: 0)
         .map { String(decoding: $0, as: UTF8.self) })
     try world.watch(limits: limits) { [heartbeat = world.heartbeat] stall in
-      heartbeat.leave()
+      heartbeat.markLeaving()
       ErrorExit.terminateAtOnce(TrainingError(stall, host: hosts[stall.rank]))
     }
   }
@@ -44,16 +44,17 @@ extension TrainingError {
     }
     let idle = "no progress for \(Int(stall.seconds)) s\(others ?? "")"
     switch stall.cause {
-    case .silent(let seconds): return "\(idle), and nothing is heard of it for \(Int(seconds)) s"
+    case .silent(let seconds): return "\(idle), and no heartbeat from it for \(Int(seconds)) s"
     case .absent: return idle
-    case .astray(let call):
+    case .mismatched(let call):
       return idle + ", and it \(call.map { "waits in \($0.name)" } ?? "has finished")"
     case .together: return "no progress for \(Int(stall.seconds)) s, as all ranks wait"
-    case .ended: return "its process has ended without a word"
+    case .ended: return "its process has ended without reporting an error"
     case .storage: return "not a byte of a checkpoint was written for \(Int(stall.seconds)) s"
     case .unwatched(let ranks):
       let names = ranks.map { "rank \($0)" }.joined(separator: " or ")
-      return "\(idle), and no message gets through to \(names), which would know why"
+      let monitors = ranks.count == 1 ? "monitor" : "monitors"
+      return "\(idle), and no message reaches \(names), the \(monitors) of the job"
     }
   }
 
@@ -70,7 +71,7 @@ extension TrainingError {
         + "checkpoint.stallSeconds."
     case .together, .unwatched:
       return "Look at the network and the nodes of these ranks, \(again)."
-    case .absent, .astray:
+    case .absent, .mismatched:
       let key = stall.phase == .save ? "checkpoint" : "train"
       return "Look at node \(host), \(again); if the rank is only slow, raise \(key).stallSeconds."
     }

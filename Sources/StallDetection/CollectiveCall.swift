@@ -1,4 +1,4 @@
-/// What a rank does together with the others, as messages name it.
+/// The collective operations, as messages name them.
 package enum CollectiveCall: UInt8, CaseIterable, Sendable {
   case sumOfGradients = 1
   case sumOfFloats
@@ -11,7 +11,7 @@ package enum CollectiveCall: UInt8, CaseIterable, Sendable {
   case sharedBuffer
   case allGather
 
-  /// The words for it after "wait in".
+  /// The noun phrase after "wait in".
   package var name: String {
     switch self {
     case .sumOfGradients: "the sum of gradients"

@@ -1,15 +1,15 @@
 import Synchronization
 
-/// What this rank is doing, written by the thread that does it and read by watchdogs.
+/// The state of this rank, written by its training thread and read by watchdogs.
 ///
-/// One thread enters phases and collective calls, any thread may tell of a save. A write is a plain
-/// store to memory that is rarely read: a nanosecond, no lock, no fence. A reader may see a phase that
-/// began before the collective call it sees was left; it looks again soon.
+/// One thread enters phases and collective calls; any thread may report a save. A write is a
+/// relaxed store to memory that is rarely read: about a nanosecond, without lock and fence. A
+/// reader may see a new phase together with the collective call before it, until it reads again.
 package final class Heartbeat: @unchecked Sendable {
   private var cells: HeartbeatCells
   private let ownCells: HeartbeatCells
 
-  /// A rank that has done nothing yet.
+  /// The state of a rank before its first phase.
   package init() {
     ownCells = HeartbeatCells(
       clearing: .allocate(
@@ -19,14 +19,16 @@ package final class Heartbeat: @unchecked Sendable {
 
   deinit { ownCells.deallocate() }
 
-  /// Goes on in memory that the neighbours see; only while no other thread reads or writes.
+  /// Moves the state to memory that other ranks of the node can read; no other thread may use the
+  /// heartbeat meanwhile.
   package func move(to shared: HeartbeatCells) {
     shared.copy(status)
     cells = shared
   }
 
-  /// Goes on in memory of this process; only while no other thread reads or writes.
-  package func moveHome() {
+  /// Moves the state back to memory of this process; no other thread may use the heartbeat
+  /// meanwhile.
+  package func moveBack() {
     ownCells.copy(status)
     cells = ownCells
   }
@@ -37,57 +39,57 @@ package final class Heartbeat: @unchecked Sendable {
     beat()
   }
 
-  /// Goes into a phase.
+  /// Enters a phase.
   @inline(__always)
   package func enter(_ phase: RunPhase) {
     cells[.place] = cells[.place] & ~0xff | UInt64(phase.rawValue)
     beat()
   }
 
-  /// Tells that something got done inside a long phase.
+  /// Records progress within a phase.
   @inline(__always)
   package func beat() {
-    // One thread writes this, so a load and a store do, without a locked addition.
+    // Only one thread writes this, so a load and a store suffice, without an atomic addition.
     cells[.progress] &+= 1
   }
 
-  /// Goes into a collective call.
+  /// Enters a collective call.
   @inline(__always)
   package func enter(_ call: CollectiveCall) {
     cells[.calls] = (cells[.calls] >> 8 &+ 1) << 8 | UInt64(call.rawValue)
     beat()
   }
 
-  /// Comes out of the collective call.
+  /// Leaves the collective call.
   @inline(__always)
   package func leaveCall() {
     cells[.calls] &= ~0xff
     beat()
   }
 
-  /// Tells that the rank is about to end after an error; on any thread.
-  package func leave() { cells[.isLeaving] = 1 }
+  /// Records that the rank is about to end after an error; may be called on any thread.
+  package func markLeaving() { cells[.isLeaving] = 1 }
 
-  /// Runs the writing of a checkpoint, on any thread; ``saved(_:)`` is to be called meanwhile.
+  /// Runs a closure that writes a checkpoint and calls ``addSavedBytes(_:)``; on any thread.
   package func whileSaving<Result>(_ body: () throws -> Result) rethrows -> Result {
-    // A new save starts with a fresh interval, also where the one before wrote the same bytes.
-    saved(1)
+    // A new save counts as progress, so that its time is measured from its start.
+    addSavedBytes(1)
     cells.add(1, to: .savers)
     defer { cells.add(.max, to: .savers) }
     return try body()
   }
 
-  /// Tells that bytes of a checkpoint have reached the storage, on any thread.
-  package func saved(_ count: Int) { cells.add(UInt64(count), to: .savedBytes) }
+  /// Adds bytes of a checkpoint that the storage has accepted; on any thread.
+  package func addSavedBytes(_ count: Int) { cells.add(UInt64(count), to: .savedBytes) }
 
-  /// What is read out.
+  /// The current state.
   package var status: RankStatus { cells.status }
 }
 
-/// The memory of a heartbeat: words that several threads, or processes, read and write.
+/// The memory of a heartbeat: words that several threads or processes read and write.
 package struct HeartbeatCells: @unchecked Sendable {
   package enum Name: Int, CaseIterable {
-    /// Step and phase together, so that neither is seen with the other's predecessor.
+    /// Step and phase in one word, so that a reader sees both of the same moment.
     case place
     case progress
     /// The number of calls entered and, in the lowest byte, the one that the rank is in.
@@ -99,18 +101,18 @@ package struct HeartbeatCells: @unchecked Sendable {
     case processNamespace
   }
 
-  /// A cache line, which no other rank writes.
+  /// The size in bytes: a cache line, which no other rank writes.
   package static let byteCount = Name.allCases.count * MemoryLayout<UInt64>.stride
 
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// Clears `byteCount` bytes and lays the cells over them.
+  /// Clears `byteCount` bytes and uses them as cells.
   package init(clearing memory: UnsafeMutableRawPointer) {
     self.init(memory)
     for index in Name.allCases.indices { (words + index).initialize(to: Atomic(0)) }
   }
 
-  /// Lays the cells over memory that another rank has cleared.
+  /// Uses memory that another rank has cleared.
   package init(_ memory: UnsafeMutableRawPointer) {
     words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: Name.allCases.count)
   }
@@ -123,12 +125,12 @@ package struct HeartbeatCells: @unchecked Sendable {
     nonmutating set { words[name.rawValue].store(newValue, ordering: .relaxed) }
   }
 
-  /// Adds where several threads may, and wraps.
+  /// Adds atomically; overflow wraps.
   package func add(_ value: UInt64, to name: Name) {
     words[name.rawValue].wrappingAdd(value, ordering: .relaxed)
   }
 
-  /// What the cells say.
+  /// The status that the cells hold.
   package var status: RankStatus {
     var status = RankStatus()
     let (place, calls) = (self[.place], self[.calls])
@@ -143,7 +145,7 @@ package struct HeartbeatCells: @unchecked Sendable {
     return status
   }
 
-  /// Takes over what another heartbeat has come to.
+  /// Copies the progress of another heartbeat.
   fileprivate func copy(_ status: RankStatus) {
     self[.place] = UInt64(status.step) << 8 | UInt64(status.phase.rawValue)
     self[.progress] = status.progress

@@ -2,30 +2,30 @@ import Files
 import Foundation
 import MPIKit
 
-/// The next rank on this node, whose heartbeat this rank sees.
+/// The next rank on this node, whose heartbeat this rank can read.
 ///
-/// A process that is stopped or has ended cannot say what it was doing. The heartbeats of a node lie
-/// in shared memory, and each rank tells of the next one along with itself.
+/// A process that is stopped or has ended sends no status. The heartbeats of a node are in shared
+/// memory, and each rank reports the state of the next one with its own.
 package struct NextRankOnNode {
-  /// Its place among all ranks.
+  /// Its rank in the job.
   package let rank: Int
 
   private let cells: HeartbeatCells
-  /// Its process, where both are in one process namespace, so that the number means the same.
+  /// Its process identifier; nil if it is in another process namespace.
   private let process: pid_t?
 
   /// Moves a heartbeat into shared memory and finds the neighbour there; collective.
   ///
   /// - Parameters:
-  ///   - layout: of the job.
+  ///   - layout: the nodes of the job.
   ///   - rank: this rank.
-  ///   - heartbeat: of this rank.
-  /// - Returns: nil for a rank that is alone on its node, and where memory is short.
+  ///   - heartbeat: the heartbeat of this rank, which is moved into shared memory.
+  /// - Returns: nil for a rank that is alone on its node, or if there is not enough shared memory.
   package static func find(
     in layout: NodeLayout, rank: Int, moving heartbeat: Heartbeat
   ) throws(MPIError) -> NextRankOnNode? {
     let node = layout.node
-    // A folder that cannot be looked at has no room.
+    // A folder that cannot be read counts as full.
     let free = (try? FileSystem.freeBytes(at: SharedMemoryWindow.backingDirectory)) ?? 0
     let window = try SharedMemoryWindow.allocate(
       bytesPerRank: HeartbeatCells.byteCount, on: node, freeBytes: free)
@@ -52,17 +52,17 @@ package struct NextRankOnNode {
     process = isVisible ? number : nil
   }
 
-  /// A number for the process namespace that this process is in, as containers have their own; 0
-  /// where the kernel does not tell.
+  /// The number of this process's process namespace, as containers have their own; 0 if the kernel
+  /// does not report it.
   private static var processNamespace: UInt64 {
     let name = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
     return name.flatMap { UInt64($0.filter(\.isNumber)) } ?? 0
   }
 
-  /// What it is doing, or did last.
+  /// Its current or last state.
   package var status: RankStatus { cells.status }
 
-  /// Whether its process is gone, though it has not said that it would go.
+  /// Whether its process has ended although its status does not announce an end.
   package var hasEnded: Bool {
     guard let process, !status.isLeaving, status.phase != .finish else { return false }
     return kill(process, 0) != 0 && errno == ESRCH

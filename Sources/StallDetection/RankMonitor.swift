@@ -1,28 +1,30 @@
-/// One rank's part in watching over the job: what it has heard, and when it must speak.
+/// The part of one rank in detecting stalls: the reports that it has received, and when it has to
+/// name a stalled rank.
 ///
-/// Two observers hear of all ranks. Rank 0 speaks at once; the other, on another node where there is
-/// one, gives it time to, for it may be rank 0 that is stopped. All other ranks speak only when
-/// neither observer takes their messages any more.
+/// Two observers receive the status of all ranks. Rank 0 reports a stall at once; the other one, on
+/// another node if there is one, reports it after a delay, because rank 0 may be the rank that is
+/// stopped. All other ranks report a stall only if no observer receives their messages.
 package struct RankMonitor {
-  /// What the rank has to look at.
+  /// What the rank monitors.
   package enum Duty: Sendable, Equatable {
     /// All ranks.
     case all
-    /// All ranks, in case that the first observer cannot speak.
+    /// All ranks, in case the first observer cannot report a stall.
     case allAfterFirst
-    /// Itself, in case that no observer can speak.
+    /// Itself, in case no observer can report a stall.
     case itself
   }
 
-  /// The seconds that an ended process has been gone for before it is told; where its end is part
-  /// of the job's, this rank does not live so long.
-  package static let mourning = 0.5
+  /// The number of seconds after which the end of another process is reported; if the whole job
+  /// ends, this rank ends before.
+  package static let endDelay = 0.5
 
-  /// The seconds that each leaves those who are to speak before it: the second observer the first,
-  /// a rank that no observer hears both, and a rank that hangs by itself everybody.
-  package static let courtesy = (second: 2.5, unheard: 2.5, itself: 4.0)
+  /// The numbers of seconds by which a rank delays a report in favour of others: the second
+  /// observer, a waiting rank that no observer receives, and a rank that makes no progress itself.
+  package static let reportDelay = (second: 2.5, unobserved: 2.5, itself: 4.0)
 
-  /// The ranks that hear of all others: rank 0 and the first one on another node, else rank 1.
+  /// The ranks that receive the status of all others: rank 0 and the first rank on another node,
+  /// else rank 1.
   ///
   /// - Parameter nodeOfRank: the node of each rank.
   package static func observers(nodeOfRank: [Int]) -> [Int] {
@@ -33,13 +35,13 @@ package struct RankMonitor {
   package let rank: Int
   package let duty: Duty
   private let observers: [Int]
-  /// How long things may take.
+  /// The longest times without progress.
   package var limits: StallLimits
-  private var sightings: [PeerStatus]
-  /// When an observer last took a message of this rank.
-  private var taken: Double
-  private var isCutOff = false
-  private var isLast = false
+  private var peers: [PeerStatus]
+  /// When an observer last received a message of this rank, in seconds.
+  private var delivered: Double
+  private var isDisconnected = false
+  private var isShutDown = false
   private var ended: (rank: Int, since: Double)?
 
   package init(rank: Int, size: Int, observers: [Int], limits: StallLimits, now: Double) {
@@ -47,61 +49,63 @@ package struct RankMonitor {
     self.observers = observers
     self.limits = limits
     duty = rank == observers.first ? .all : observers.contains(rank) ? .allAfterFirst : .itself
-    sightings = [PeerStatus](repeating: PeerStatus(at: now), count: size)
-    taken = now
+    peers = [PeerStatus](repeating: PeerStatus(at: now), count: size)
+    delivered = now
   }
 
-  /// Takes in what a rank says, this one included.
-  package mutating func hear(_ report: Report, from rank: Int, at now: Double) {
-    sightings[rank].hear(report.own, at: now)
-    if let (other, status) = report.neighbour { sightings[other].observe(status, at: now) }
+  /// Processes a report of a rank, this one included.
+  package mutating func receive(_ report: Report, from rank: Int, at now: Double) {
+    peers[rank].update(report.own, at: now)
+    if let (other, status) = report.neighbour { peers[other].observe(status, at: now) }
   }
 
-  /// Notes that the process of a rank of this node is not there any more.
+  /// Records that the process of a rank of this node has ended.
   package mutating func noteEnd(of rank: Int, at now: Double) {
     if ended == nil { ended = (rank, now) }
   }
 
-  /// Notes that an observer has taken a message.
-  package mutating func noteTaken(at now: Double) { taken = now }
+  /// Records that an observer has received a message.
+  package mutating func noteDelivery(at now: Double) { delivered = now }
 
-  /// Notes that messages have failed: from now on a wait cannot be told from a stall.
-  package mutating func cutOff() { isCutOff = true }
+  /// Records that messages have failed: from now on, waiting cannot be distinguished from a stall.
+  package mutating func noteDisconnection() { isDisconnected = true }
 
-  /// Notes that all ranks have said their last word; only the end itself can still hang.
-  package mutating func noteShutdown() { isLast = true }
+  /// Records that all ranks have sent their last message; only the end of the job can still stall.
+  package mutating func noteShutdown() { isShutDown = true }
 
-  /// Counts all times from now.
+  /// Restarts all intervals.
   package mutating func restart(at now: Double) {
-    for rank in sightings.indices { sightings[rank].restart(at: now) }
-    taken = now
+    for rank in peers.indices { peers[rank].restart(at: now) }
+    delivered = now
   }
 
-  /// The stall that this rank has to speak of now; nil where there is none or others will.
+  /// The stall that this rank has to report now; nil if there is none or another rank reports it.
   package func stall(at now: Double) -> Stall? {
-    if let ended, now - ended.since >= Self.mourning {
-      let sighting = sightings[ended.rank]
+    if let ended, now - ended.since >= Self.endDelay {
+      let peer = peers[ended.rank]
       return Stall(
-        rank: ended.rank, status: sighting.status, seconds: now - sighting.moved, cause: .ended)
+        rank: ended.rank, status: peer.status, seconds: now - peer.lastProgress, cause: .ended)
     }
-    guard !isCutOff, !isLast else { return ownStall(at: now) }
+    guard !isDisconnected, !isShutDown else { return ownStall(at: now) }
     return switch duty {
-    case .all: StallDetector.stall(sightings, at: now, limits: limits)
+    case .all: StallDetector.stall(peers, at: now, limits: limits)
     case .allAfterFirst:
-      // Judged by what it knows now and as of then, it is named only when it was stalled then too.
-      StallDetector.stall(sightings, at: now - Self.courtesy.second, limits: limits)
+      // With the current status at the earlier time, a rank counts as stalled only if it was so
+      // then.
+      StallDetector.stall(peers, at: now - Self.reportDelay.second, limits: limits)
     case .itself: ownStall(at: now)
     }
   }
 
   private func ownStall(at now: Double) -> Stall? {
-    let own = sightings[rank]
+    let own = peers[rank]
     let isWaiting = own.status.isWaiting
-    let since = isWaiting ? max(own.moved, taken) : own.moved
+    let since = isWaiting ? max(own.lastProgress, delivered) : own.lastProgress
     let limit =
-      limits.limit(of: own.status) + (isWaiting ? Self.courtesy.unheard : Self.courtesy.itself)
-    guard now - since >= limit, !(isWaiting && isCutOff) else { return nil }
-    let cause: Stall.Cause = isLast ? .together : isWaiting ? .unwatched(observers) : .absent
-    return Stall(rank: rank, status: own.status, seconds: now - own.moved, cause: cause)
+      limits.limit(of: own.status)
+      + (isWaiting ? Self.reportDelay.unobserved : Self.reportDelay.itself)
+    guard now - since >= limit, !(isWaiting && isDisconnected) else { return nil }
+    let cause: Stall.Cause = isShutDown ? .together : isWaiting ? .unwatched(observers) : .absent
+    return Stall(rank: rank, status: own.status, seconds: now - own.lastProgress, cause: cause)
   }
 }

@@ -1,26 +1,26 @@
-/// What one rank does at a moment, as its watchdog reads it and tells the observers.
+/// The status of a rank, as its watchdog reads it and sends it to the observers.
 package struct RankStatus: Sendable, Equatable {
-  /// The step under way, from 1; 0 before the first.
+  /// The current step, from 1; 0 before the first.
   package var step = 0
-  /// What the rank is doing in it.
+  /// The phase of the step.
   package var phase = RunPhase.start
-  /// Grows with everything that the rank gets done.
+  /// Grows with every bit of progress.
   package var progress: UInt64 = 0
-  /// How many collective calls the rank has entered.
+  /// The number of collective calls that the rank has entered.
   package var sequence: UInt64 = 0
   /// The collective call that the rank is in; nil outside.
   package var call: CollectiveCall?
-  /// Whether a checkpoint is being written, by whatever thread.
+  /// Whether a checkpoint is being written, by any thread.
   package var isSaving = false
   /// Grows with every byte that is written to checkpoints.
   package var savedBytes: UInt64 = 0
   /// Whether the rank is about to end after an error.
   package var isLeaving = false
 
-  /// The status of a rank that has done nothing yet.
+  /// The status of a rank before its first phase.
   package init() {}
 
-  /// Whether the rank waits for others, or for nothing any more.
+  /// Whether the rank waits for others or has finished.
   package var isWaiting: Bool { call != nil || phase == .finish }
 }
 
@@ -30,7 +30,7 @@ extension RankStatus {
   /// The number of words of a message.
   package static let wordCount = 4
 
-  /// The status as it travels between ranks.
+  /// The status as a message.
   package var words: [Int64] {
     let place = UInt64(clamping: step) << 8 | UInt64(phase.rawValue)
     let waiting = sequence << 8 | UInt64(call?.rawValue ?? 0)
@@ -38,7 +38,7 @@ extension RankStatus {
     return [place, waiting, progress, savedBytes << 2 | flags].map { Int64(bitPattern: $0) }
   }
 
-  /// Reads ``words``; a phase or call that this program does not know becomes `start` or nil.
+  /// Reads ``words``; an unknown phase becomes `start`, an unknown call nil.
   package init(words: some Collection<Int64>) {
     precondition(words.count == Self.wordCount, "\(words.count) words are no status")
     let bits = words.map { UInt64(bitPattern: $0) }

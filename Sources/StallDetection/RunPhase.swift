@@ -1,4 +1,4 @@
-/// What a rank is doing at a moment, as messages and fault plans name it.
+/// The phases of a run, as messages and injected faults name them.
 package enum RunPhase: UInt8, CaseIterable, Sendable {
   /// Joining the other ranks, reading the configuration, making the model.
   case start
@@ -20,7 +20,7 @@ package enum RunPhase: UInt8, CaseIterable, Sendable {
   case allreduce
   /// Clipping and AdamW.
   case update
-  /// Holding the ranks' parameters against each other.
+  /// Comparing the parameters of the ranks.
   case compare
   /// Writing the row of a step.
   case log
@@ -28,7 +28,7 @@ package enum RunPhase: UInt8, CaseIterable, Sendable {
   case evaluate
   /// Writing a checkpoint, or waiting for one that is being written.
   case save
-  /// Ending in good order.
+  /// Ending the run.
   case finish
 
   /// The phases that take the time of a training step, in their order.
@@ -39,6 +39,6 @@ package enum RunPhase: UInt8, CaseIterable, Sendable {
   /// The name.
   package var name: String { "\(self)" }
 
-  /// Whether the rank waits for storage, whose patience is the user's to choose.
+  /// Whether the rank waits for storage, which has a limit of its own.
   package var usesStorage: Bool { self == .save || self == .open }
 }

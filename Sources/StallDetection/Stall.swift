@@ -1,45 +1,45 @@
-/// A job that makes no progress, and the rank that holds it up.
+/// A job without progress, and the rank that causes it.
 package struct Stall: Sendable, Equatable {
-  /// Why just this rank is named.
+  /// Why this rank is named.
   package enum Cause: Sendable, Equatable {
-    /// Nothing has been heard from it for so many seconds.
+    /// No heartbeat of the rank was received for a number of seconds.
     case silent(seconds: Double)
-    /// It has not come to the collective call in which others wait, or works alone.
+    /// It has not entered the collective call in which others wait, or runs alone.
     case absent
-    /// It waits in an earlier or another collective call than the others.
-    case astray(CollectiveCall?)
-    /// All ranks wait in the same call; none of them is missing.
+    /// It waits in an earlier or another collective call than the others; nil if it has finished.
+    case mismatched(CollectiveCall?)
+    /// All ranks wait in the same call.
     case together
-    /// Its process is not there any more.
+    /// Its process has ended.
     case ended
-    /// A checkpoint is being written, and not a byte of it gets through.
+    /// A checkpoint is being written, and the storage accepts no bytes.
     case storage
-    /// The ranks that watch over the job take no messages any more, and this one waits in a call.
+    /// The observers receive no messages, and this rank waits in a call.
     case unwatched([Int])
   }
 
   /// The rank.
   package let rank: Int
-  /// The step that it is in, from 1; 0 before the first.
+  /// Its current step, from 1; 0 before the first.
   package let step: Int
-  /// What it is doing there.
+  /// Its phase.
   package let phase: RunPhase
-  /// For how long nothing has moved.
+  /// The number of seconds without progress.
   package let seconds: Double
-  /// Why just this rank is named.
+  /// Why this rank is named.
   package let cause: Cause
-  /// The call in which the others wait, and how many of them; nil where none waits.
+  /// The call in which others wait, and the number of them; nil if none waits.
   package let others: Waiting?
 
   /// Ranks that wait in the same collective call.
   package struct Waiting: Sendable, Equatable {
     /// The call.
     package let call: CollectiveCall
-    /// How many ranks wait in it.
+    /// The number of ranks that wait in it.
     package let count: Int
   }
 
-  /// Names a rank.
+  /// Creates a stall of a rank.
   package init(
     rank: Int, status: RankStatus, seconds: Double, cause: Cause, others: Waiting? = nil
   ) {
@@ -52,7 +52,7 @@ package struct Stall: Sendable, Equatable {
   }
 }
 
-/// How many seconds may pass without progress.
+/// The largest numbers of seconds without progress.
 package struct StallLimits: Sendable, Equatable, Codable {
   /// While the ranks compute.
   package let training: Double
@@ -65,16 +65,17 @@ package struct StallLimits: Sendable, Equatable, Codable {
     self.saving = saving
   }
 
-  /// Nothing takes too long.
+  /// No limits.
   package static let never = StallLimits(training: .infinity, saving: .infinity)
 
-  /// The longest that a rank takes to leave after an error, courtesy and last words included.
+  /// The largest number of seconds that a rank takes to end after an error, all delays included.
   private static let leaving = 12.0
 
-  /// The silence after which a rank counts as one that cannot speak.
+  /// The number of seconds without a report after which a rank counts as unable to send any.
   package var silence: Double { max(1, training / 2) }
 
-  /// How long a rank may take for what it does while it waits for no other.
+  /// The largest number of seconds that a rank may take in a phase while it waits for no other
+  /// rank.
   package func limit(of status: RankStatus) -> Double {
     if status.isLeaving { return training + Self.leaving }
     if status.phase == .finish { return max(training, saving) }

@@ -1,87 +1,88 @@
-/// What an observer knows of a rank; times are seconds on the observer's clock.
+/// The status of a rank as an observer has received it; times are seconds on the observer's clock.
 package struct PeerStatus: Sendable, Equatable {
-  /// What the rank said last.
+  /// The last status of the rank.
   package private(set) var status = RankStatus()
-  /// When it said so.
-  package private(set) var heard: Double
-  /// When the rank last got something done.
-  package private(set) var moved: Double
-  /// When it last got a byte of a checkpoint written.
-  package private(set) var saved: Double
+  /// When it was received.
+  package private(set) var lastReport: Double
+  /// When the rank last made progress.
+  package private(set) var lastProgress: Double
+  /// When it last wrote a byte of a checkpoint.
+  package private(set) var lastSave: Double
 
-  /// A rank of which nothing is known yet.
+  /// A rank without a report.
   package init(at now: Double) {
-    (heard, moved, saved) = (now, now, now)
+    (lastReport, lastProgress, lastSave) = (now, now, now)
   }
 
-  /// Takes in what the rank says.
-  package mutating func hear(_ new: RankStatus, at now: Double) {
+  /// Processes a report of the rank.
+  package mutating func update(_ new: RankStatus, at now: Double) {
     let hasSaved = new.savedBytes != status.savedBytes
-    // A save is progress to those who wait for it; a step that hangs is not helped by one.
-    if new.progress != status.progress || hasSaved && new.phase.usesStorage { moved = now }
-    if hasSaved || !new.isSaving { saved = now }
-    heard = now
+    // A save is progress in a phase that waits for storage, but not in a step that hangs.
+    if new.progress != status.progress || hasSaved && new.phase.usesStorage { lastProgress = now }
+    if hasSaved || !new.isSaving { lastSave = now }
+    lastReport = now
     status = new
   }
 
-  /// Takes in what a neighbour of the rank sees it do; the rank itself may be unable to say so.
+  /// Processes the status of the rank as reported by its neighbour; the rank itself may be unable
+  /// to.
   package mutating func observe(_ new: RankStatus, at now: Double) {
-    let before = heard
-    // It may be older than what the rank has said meanwhile.
+    let before = lastReport
+    // It may be older than the last report of the rank.
     guard new.progress >= status.progress else { return }
-    hear(new, at: now)
-    heard = before
+    update(new, at: now)
+    lastReport = before
   }
 
-  /// Counts all times from now, because the clock ran while nobody could do anything.
+  /// Restarts all intervals, because the clock ran while the job was stopped.
   package mutating func restart(at now: Double) {
-    (heard, moved, saved) = (now, now, now)
+    (lastReport, lastProgress, lastSave) = (now, now, now)
   }
 }
 
-/// Finds out whether a job is stalled, and the rank that holds it up.
+/// Detects a stalled job and the rank that causes it.
 ///
-/// The job stands still when no rank has got anything done for the time that the slowest of their
-/// phases may take. Time spent waiting is no progress, so a job whose ranks wait for one is judged
-/// by what that one does. A function of its arguments alone.
+/// A job is stalled when no rank has made progress for the time that the slowest of their phases
+/// may take. Waiting is no progress, so a job whose ranks wait for one is judged by the phase of
+/// that one. The result is a function of the arguments.
 package enum StallDetector {
-  /// Returns the rank that holds the job up; nil while it goes on.
+  /// Returns the rank that causes a stall; nil while the job makes progress.
   ///
   /// - Parameters:
-  ///   - ranks: What is known of each rank, in rank order.
-  ///   - now: The time on the clock of the sightings.
-  ///   - limits: How long things may take.
+  ///   - ranks: The status of each rank, in rank order.
+  ///   - now: The current time in seconds, on the clock of the status.
+  ///   - limits: The largest numbers of seconds without progress.
   package static func stall(_ ranks: [PeerStatus], at now: Double, limits: StallLimits) -> Stall? {
     let isSilent = ranks.map { rank in
-      // A rank that has finished says so and then nothing more.
-      rank.status.phase != .finish && now - rank.heard >= limits.silence
+      // A rank that has finished sends no further reports.
+      rank.status.phase != .finish && now - rank.lastReport >= limits.silence
     }
     if let stall = hungSave(ranks, isSilent, at: now, limits) { return stall }
-    let idle = now - (ranks.map(\.moved).max() ?? now)
+    let idle = now - (ranks.map(\.lastProgress).max() ?? now)
     let workers = zip(ranks, isSilent).filter {
       !$1 && (!$0.status.isWaiting || $0.status.isLeaving)
     }
     let limit = workers.map { limits.limit(of: $0.0.status) }.max() ?? limits.training
     guard idle >= limit else { return nil }
-    return name(ranks, isSilent, at: now, idle: idle)
+    return identify(ranks, isSilent, at: now, idle: idle)
   }
 
-  /// A checkpoint that is written in the background while training goes on.
+  /// A stalled save in the background of a training run.
   private static func hungSave(
     _ ranks: [PeerStatus], _ isSilent: [Bool], at now: Double, _ limits: StallLimits
   ) -> Stall? {
-    for (rank, sighting) in ranks.enumerated()
-    where sighting.status.isSaving && !isSilent[rank] && now - sighting.saved >= limits.saving {
-      var status = sighting.status
+    for (rank, peer) in ranks.enumerated()
+    where peer.status.isSaving && !isSilent[rank] && now - peer.lastSave >= limits.saving {
+      var status = peer.status
       status.phase = .save
       return Stall(
-        rank: rank, status: status, seconds: now - sighting.saved, cause: .storage,
+        rank: rank, status: status, seconds: now - peer.lastSave, cause: .storage,
         others: waiting(ranks, except: rank))
     }
     return nil
   }
 
-  private static func name(
+  private static func identify(
     _ ranks: [PeerStatus], _ isSilent: [Bool], at now: Double, idle: Double
   ) -> Stall? {
     func stall(_ rank: Int, _ cause: Stall.Cause) -> Stall {
@@ -90,48 +91,48 @@ package enum StallDetector {
         others: waiting(ranks, except: rank))
     }
     let silent = ranks.indices.filter { isSilent[$0] }
-    if let rank = silent.min(by: { ranks[$0].heard < ranks[$1].heard }) {
-      return stall(rank, .silent(seconds: now - ranks[rank].heard))
+    if let rank = silent.min(by: { ranks[$0].lastReport < ranks[$1].lastReport }) {
+      return stall(rank, .silent(seconds: now - ranks[rank].lastReport))
     }
     let working = ranks.indices.filter { !ranks[$0].status.isWaiting }
-    if let rank = working.min(by: { ranks[$0].moved < ranks[$1].moved }) {
+    if let rank = working.min(by: { ranks[$0].lastProgress < ranks[$1].lastProgress }) {
       return stall(rank, .absent)
     }
-    guard let rank = astray(ranks) else { return nil }
-    let isAlike = ranks.allSatisfy { $0.status.stand == ranks[rank].status.stand }
-    return stall(rank, isAlike ? .together : .astray(ranks[rank].status.call))
+    guard let rank = mismatched(ranks) else { return nil }
+    let isAlike = ranks.allSatisfy { $0.status.waitPoint == ranks[rank].status.waitPoint }
+    return stall(rank, isAlike ? .together : .mismatched(ranks[rank].status.call))
   }
 
-  /// Of ranks that all wait, the first whose call is the earliest, or else the one that fewest
-  /// are in.
-  private static func astray(_ ranks: [PeerStatus]) -> Int? {
-    let stands = ranks.map(\.status.stand)
-    func crowd(_ rank: Int) -> Int { stands.count { $0 == stands[rank] } }
-    return stands.indices.min { left, right in
-      (stands[left].sequence, crowd(left)) < (stands[right].sequence, crowd(right))
+  /// Of ranks that all wait, the first of those in the earliest call, or else in the call with the
+  /// fewest ranks.
+  private static func mismatched(_ ranks: [PeerStatus]) -> Int? {
+    let points = ranks.map(\.status.waitPoint)
+    func rankCount(_ rank: Int) -> Int { points.count { $0 == points[rank] } }
+    return points.indices.min { left, right in
+      (points[left].sequence, rankCount(left)) < (points[right].sequence, rankCount(right))
     }
   }
 
   /// The call in which most of the other ranks wait.
   private static func waiting(_ ranks: [PeerStatus], except rank: Int) -> Stall.Waiting? {
-    var counts: [RankStatus.Stand: Int] = [:]
+    var counts: [RankStatus.WaitPoint: Int] = [:]
     for other in ranks.indices where other != rank {
-      if ranks[other].status.call != nil { counts[ranks[other].status.stand, default: 0] += 1 }
+      if ranks[other].status.call != nil { counts[ranks[other].status.waitPoint, default: 0] += 1 }
     }
     let most = counts.max { ($0.value, $0.key.sequence) < ($1.value, $1.key.sequence) }
-    return most.flatMap { stand, count in
-      stand.call.map { Stall.Waiting(call: $0, count: count) }
+    return most.flatMap { waitPoint, count in
+      waitPoint.call.map { Stall.Waiting(call: $0, count: count) }
     }
   }
 }
 
 extension RankStatus {
-  /// How far a waiting rank has come: the number of calls, and the one it is in.
-  fileprivate struct Stand: Hashable {
+  /// The point at which a rank waits: the number of its calls, and the current one.
+  fileprivate struct WaitPoint: Hashable {
     let sequence: UInt64
     /// Nil for a rank that has finished.
     let call: CollectiveCall?
   }
 
-  fileprivate var stand: Stand { Stand(sequence: sequence, call: call) }
+  fileprivate var waitPoint: WaitPoint { WaitPoint(sequence: sequence, call: call) }
 }

@@ -1,10 +1,10 @@
 import MPIKit
 
-/// Carries the status of every rank to the observers, without ever waiting for anybody.
+/// Sends the status of every rank to the observers, without blocking.
 ///
-/// Each rank has at most one message under way to each observer: a stopped observer takes none, and
-/// a slow one is told the newest status when it has taken the one before. So the traffic is two
-/// short messages a rank and period, and nothing piles up.
+/// Each rank has at most one message in transit to each observer: a stopped observer receives none,
+/// and a slow one is sent the newest status after it has received the one before. So the traffic is
+/// two short messages a rank and period, and no messages pile up.
 package final class StatusExchange {
   private let communicator: Communicator
   private var senders: [Sender] = []
@@ -19,9 +19,11 @@ package final class StatusExchange {
     case over
   }
 
-  /// Prepares messages; collective over the communicator, which nobody else may use.
+  /// Starts the exchange; collective over the communicator, which must not be used for anything
+  /// else.
   ///
-  /// - Parameter observers: the ranks that hear of all others, the same list everywhere.
+  /// - Parameter observers: the ranks that receive the status of all others, the same list on all
+  ///   ranks.
   package init(over communicator: Communicator, observers: [Int]) throws(MPIError) {
     self.communicator = communicator
     let others = (0..<communicator.size).filter { $0 != communicator.rank }
@@ -31,7 +33,7 @@ package final class StatusExchange {
     for receiver in receivers { try receiver.start(communicator) }
   }
 
-  /// Calls `body` for each rank that has said something since the last time.
+  /// Calls `body` for each rank of which a report has arrived since the last call.
   package func receive(_ body: (_ rank: Int, _ report: Report) -> Void) throws(MPIError) {
     guard shutdown != .over else { return }
     for receiver in receivers where try receiver.requests.test() {
@@ -40,34 +42,33 @@ package final class StatusExchange {
     }
   }
 
-  /// Tells the observers what this rank does and sees; who has not taken the message before is left
-  /// out.
+  /// Sends a report to the observers that have received the previous one.
   ///
-  /// - Returns: whether some observer has taken one since the last time.
-  package func tell(_ report: Report) throws(MPIError) -> Bool {
+  /// - Returns: whether an observer has received a report since the last call.
+  package func send(_ report: Report) throws(MPIError) -> Bool {
     guard shutdown == .notYet else { return false }
-    var isTaken = false
+    var isDelivered = false
     for sender in senders where try sender.requests.test() {
-      isTaken = isTaken || sender.hasSent
+      isDelivered = isDelivered || sender.hasSent
       try sender.start(report, communicator)
     }
-    return isTaken
+    return isDelivered
   }
 
-  /// Goes on towards the end of all messages; every rank has to come to it.
+  /// Advances the shutdown of the exchange; every rank has to call it until it is complete.
   ///
-  /// Each rank says a last word, and when it is taken, that it will say no more. When all have,
-  /// nothing is under way any more. Receives go on meanwhile.
+  /// Each rank sends a last report and enters a nonblocking barrier when it has been received.
+  /// After the barrier no message is in transit. Receives continue meanwhile.
   ///
-  /// - Returns: whether the end is reached.
+  /// - Returns: whether the shutdown is complete.
   package func advanceShutdown(_ last: Report) throws(MPIError) -> Bool {
     switch shutdown {
     case .notYet:
-      guard try areTaken() else { return false }
+      guard try areDelivered() else { return false }
       for sender in senders { try sender.start(last, communicator) }
       shutdown = .lastMessage
     case .lastMessage:
-      guard try areTaken() else { return false }
+      guard try areDelivered() else { return false }
       try communicator.startBarrier(in: rendezvous)
       shutdown = .rendezvous
     case .rendezvous:
@@ -79,17 +80,17 @@ package final class StatusExchange {
     return shutdown == .over
   }
 
-  private func areTaken() throws(MPIError) -> Bool {
+  private func areDelivered() throws(MPIError) -> Bool {
     for sender in senders where try !sender.requests.test() { return false }
     return true
   }
 }
 
-/// What one rank tells the observers.
+/// The report of a rank to the observers.
 package struct Report {
-  /// What it does.
+  /// Its own status.
   package var own: RankStatus
-  /// What it sees the next rank of its node do, which may be unable to say so.
+  /// The status of the next rank of its node, which may be unable to report it.
   package var neighbour: (rank: Int, status: RankStatus)?
 
   package static let wordCount = 2 * RankStatus.wordCount + 1
@@ -110,7 +111,7 @@ package struct Report {
   }
 }
 
-/// The words of one message, where the library can find them until it is done with them.
+/// The words of a message, which stay valid until the library has completed it.
 private class Message {
   let words = UnsafeMutableBufferPointer<Int64>.allocate(capacity: Report.wordCount)
   let requests = RequestSet()
@@ -118,7 +119,7 @@ private class Message {
 
   init() { words.initialize(repeating: 0) }
 
-  // Lives as long as the exchange, whose messages are over before it goes.
+  // Lives as long as the exchange, which is released after its last message.
   deinit { words.deallocate() }
 }
 

@@ -3,10 +3,11 @@ import Foundation
 import MPIKit
 import Synchronization
 
-/// A thread beside the one that works, which ends the job when it makes no progress.
+/// A thread that detects a stalled job.
 ///
 /// It reads this rank's ``Heartbeat``, exchanges it with the observers, and calls `onStall` once,
-/// from its own thread, when ``RankMonitor`` says so. A few times a second it wakes for microseconds.
+/// on its own thread, when ``RankMonitor`` reports a stall. It wakes a few times a second for
+/// microseconds.
 package final class Watchdog: @unchecked Sendable {
   private enum Ending: Int {
     case notYet
@@ -14,10 +15,10 @@ package final class Watchdog: @unchecked Sendable {
     case now
   }
 
-  /// The time between two looks while the last messages are on their way.
+  /// The period in seconds while the last messages are exchanged.
   private static let shutdownPeriod = 0.002
 
-  /// How much longer than it wanted a thread sleeps only if it was stopped, in seconds.
+  /// The number of seconds by which a thread oversleeps only if it was stopped.
   private static let longestOversleep = 1.0
 
   private let heartbeat: Heartbeat
@@ -29,23 +30,24 @@ package final class Watchdog: @unchecked Sendable {
   private let messagesAreOver = DispatchSemaphore(value: 0)
   private let hasEnded = DispatchSemaphore(value: 0)
 
-  // The thread alone touches these once it runs.
+  // Only the thread uses these after its start.
   private var monitor: RankMonitor
   private let neighbour: NextRankOnNode?
   private let exchange: StatusExchange?
   private var isBroken = false
 
-  /// Prepares a watchdog, which ``run()`` starts.
+  /// Creates a watchdog, which ``run()`` starts.
   ///
   /// - Parameters:
   ///   - rank: this rank.
   ///   - size: the number of ranks.
-  ///   - observers: the ranks that hear of all others.
-  ///   - heartbeat: of this rank.
-  ///   - neighbour: whose heartbeat this rank sees.
-  ///   - exchange: carries messages; nil for a rank that is alone, or cannot use MPI from a thread.
-  ///   - limits: how long things may take.
-  ///   - onStall: is to end the job.
+  ///   - observers: the ranks that receive the status of all others.
+  ///   - heartbeat: the heartbeat of this rank.
+  ///   - neighbour: the rank whose heartbeat this rank can read.
+  ///   - exchange: sends messages; nil for a single rank, or if MPI cannot be called on several
+  ///     threads.
+  ///   - limits: the largest numbers of seconds without progress.
+  ///   - onStall: called with the stall; has to end the job.
   package init(
     rank: Int, size: Int, observers: [Int], heartbeat: Heartbeat, neighbour: NextRankOnNode?,
     exchange: StatusExchange?, limits: StallLimits, onStall: @escaping @Sendable (Stall) -> Void
@@ -56,7 +58,7 @@ package final class Watchdog: @unchecked Sendable {
     self.onStall = onStall
     self.limits = Mutex(limits)
     monitor = RankMonitor(rank: rank, size: size, observers: observers, limits: limits, now: 0)
-    if exchange == nil, size > 1 { monitor.cutOff() }
+    if exchange == nil, size > 1 { monitor.noteDisconnection() }
   }
 
   /// Starts the thread.
@@ -64,12 +66,13 @@ package final class Watchdog: @unchecked Sendable {
     Thread.detachNewThread { [self] in watch() }
   }
 
-  /// Goes by other limits from now on.
+  /// Replaces the limits.
   package func setLimits(_ new: StallLimits) { limits.withLock { $0 = new } }
 
-  /// Waits until all ranks have come here and no message is under way, so that MPI may be ended.
+  /// Blocks until all ranks have called it and no message is in transit, so that MPI may be
+  /// finalized.
   ///
-  /// From then on the thread does not look at the heartbeat, nor at the neighbour's.
+  /// After it, the thread reads neither heartbeat.
   package func endMessages() {
     ending.store(Ending.shutdown.rawValue, ordering: .releasing)
     wake.signal()
@@ -83,7 +86,8 @@ package final class Watchdog: @unchecked Sendable {
     hasEnded.wait()
   }
 
-  /// The time between two looks: short against the limits, so that a stall is seen soon after them.
+  /// The period in seconds, short compared with the limits, so that a stall is detected soon after
+  /// them.
   private var period: Double {
     min(0.25, min(monitor.limits.training, monitor.limits.saving) / 20)
   }
@@ -98,41 +102,41 @@ package final class Watchdog: @unchecked Sendable {
     var last = now
     var isOver = false
     while true {
-      let wish = Ending(rawValue: ending.load(ordering: .acquiring))
-      if wish == .now { return }
+      let request = Ending(rawValue: ending.load(ordering: .acquiring))
+      if request == .now { return }
       let now = now
       monitor.limits = limits.withLock { $0 }
-      // The clock ran while nobody could do anything, for perhaps the whole job was stopped.
+      // The thread was stopped, and perhaps the whole job, while the clock ran.
       if now - last > period + Self.longestOversleep { monitor.restart(at: now) }
       last = now
-      if !isOver, look(at: now, isLeaving: wish == .shutdown) {
+      if !isOver, poll(at: now, isLeaving: request == .shutdown) {
         isOver = true
         monitor.noteShutdown()
         messagesAreOver.signal()
       }
       if let stall = monitor.stall(at: now) { return onStall(stall) }
       _ = wake.wait(
-        timeout: .now() + (wish == .shutdown && !isOver ? Self.shutdownPeriod : period))
+        timeout: .now() + (request == .shutdown && !isOver ? Self.shutdownPeriod : period))
     }
   }
 
   /// Exchanges one round of messages.
   ///
   /// - Returns: whether it was the last.
-  private func look(at now: Double, isLeaving: Bool) -> Bool {
+  private func poll(at now: Double, isLeaving: Bool) -> Bool {
     let report = Report(
       own: heartbeat.status, neighbour: neighbour.map { (rank: $0.rank, status: $0.status) })
-    monitor.hear(report, from: monitor.rank, at: now)
+    monitor.receive(report, from: monitor.rank, at: now)
     if let neighbour, neighbour.hasEnded { monitor.noteEnd(of: neighbour.rank, at: now) }
     guard let exchange, !isBroken else { return isLeaving }
     do throws(MPIError) {
-      try exchange.receive { rank, report in monitor.hear(report, from: rank, at: now) }
+      try exchange.receive { rank, report in monitor.receive(report, from: rank, at: now) }
       if isLeaving { return try exchange.advanceShutdown(report) }
-      if try exchange.tell(report) { monitor.noteTaken(at: now) }
+      if try exchange.send(report) { monitor.noteDelivery(at: now) }
     } catch {
-      // The rank that works meets the same error, or none; either way it is not for us to tell.
+      // The training thread gets the same error, or none; it is not reported here.
       isBroken = true
-      monitor.cutOff()
+      monitor.noteDisconnection()
     }
     return false
   }

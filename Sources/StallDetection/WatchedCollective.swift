@@ -1,17 +1,17 @@
 import DataParallel
 
-/// A collective that tells a ``Heartbeat`` when this rank goes into a call and when it comes out.
+/// A collective that records the calls of this rank in a ``Heartbeat``.
 package final class WatchedCollective: Collective {
-  /// This process's place among the ranks, from 0.
+  /// The rank of this process, from 0.
   package let rank: Int
 
-  /// How many ranks there are.
+  /// The number of ranks.
   package let size: Int
 
   private let base: any Collective
   private let heartbeat: Heartbeat
 
-  /// Watches a collective, which is then used through this one only.
+  /// Wraps a collective, which must then be used through this one only.
   package init(_ base: any Collective, heartbeat: Heartbeat) {
     self.base = base
     self.heartbeat = heartbeat
@@ -39,7 +39,7 @@ package final class WatchedCollective: Collective {
     try watch(.maximum) { try base.allReduceMax(buffer) }
   }
 
-  /// Copies the root's bytes over everyone else's.
+  /// Replaces the bytes of every rank by those of the root.
   package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
     try watch(.broadcast) { try base.broadcast(buffer, from: root) }
   }
@@ -49,7 +49,7 @@ package final class WatchedCollective: Collective {
     try watch(.gather) { try base.gather(bytes, to: root) }
   }
 
-  /// Waits until every rank has come here.
+  /// Blocks until every rank has called it.
   package func barrier() throws {
     try watch(.barrier) { try base.barrier() }
   }

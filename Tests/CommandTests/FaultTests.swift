@@ -84,9 +84,9 @@ struct FaultTests {
   }
 
   private static let stalls: [(fault: String, place: String, reason: String)] = [
-    ("stop@forward,rank=1,step=3", "rank 1, step 3, forward", "nothing is heard of it"),
-    ("stop@backward,rank=0,step=3", "rank 0, step 3, backward", "nothing is heard of it"),
-    ("stop@save,rank=0,step=4", "rank 0, step 4, save", "nothing is heard of it"),
+    ("stop@forward,rank=1,step=3", "rank 1, step 3, forward", "no heartbeat from it"),
+    ("stop@backward,rank=0,step=3", "rank 0, step 3, backward", "no heartbeat from it"),
+    ("stop@save,rank=0,step=4", "rank 0, step 4, save", "no heartbeat from it"),
     (
       "sleep:1000@backward,rank=2,step=3", "rank 2, step 3, backward",
       "while 2 others wait in the sum of gradients"
@@ -113,7 +113,7 @@ struct FaultTests {
     #expect(run.status == 80, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
     #expect(
-      messages(run).first?.contains("no message gets through to rank 0 or rank 1") == true,
+      messages(run).first?.contains("no message reaches rank 0 or rank 1") == true,
       "\(run.errors)")
   }
 
@@ -124,7 +124,8 @@ struct FaultTests {
     #expect(run.status == 80, "\(run.errors)")
     #expect(
       messages(run).first?.hasPrefix(
-        "dferc-dist: rank 1, step 3, update: its process has ended without a word. ") == true,
+        "dferc-dist: rank 1, step 3, update: its process has ended without reporting an error. ")
+        == true,
       "\(run.errors)")
   }
 

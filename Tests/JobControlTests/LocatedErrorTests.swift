@@ -60,14 +60,20 @@ struct LocatedErrorTests {
   @Test("Every cause of a stall is told in one line with rank, step, phase and cure")
   func stalls() {
     let causes: [(Stall.Cause, String)] = [
-      (.silent(seconds: 301.5), "and nothing is heard of it for 301 s. Its process is stopped"),
+      (.silent(seconds: 301.5), "and no heartbeat from it for 301 s. Its process is stopped"),
       (.absent, "no progress for 300 s while 3 others wait in the sum of gradients. Look at"),
-      (.astray(.barrier), "while 3 others wait in the sum of gradients, and it waits in a barrier"),
-      (.astray(nil), "wait in the sum of gradients, and it has finished. Look at node n7"),
+      (
+        .mismatched(.barrier),
+        "while 3 others wait in the sum of gradients, and it waits in a barrier"
+      ),
+      (.mismatched(nil), "wait in the sum of gradients, and it has finished. Look at node n7"),
       (.together, "no progress for 300 s, as all ranks wait. Look at the network"),
-      (.ended, "its process has ended without a word. Look into the kernel's log of node n7"),
+      (
+        .ended,
+        "its process has ended without reporting an error. Look into the kernel's log of node n7"
+      ),
       (.storage, "not a byte of a checkpoint was written for 300 s. Look at the storage of node"),
-      (.unwatched([0, 4]), "no message gets through to rank 0 or rank 4, which would know why"),
+      (.unwatched([0, 4]), "no message reaches rank 0 or rank 4, the monitors of the job"),
     ]
     for (cause, words) in causes {
       let stall = Stall(

@@ -23,11 +23,11 @@ struct HeartbeatTests {
     (expected.sequence, expected.call, expected.progress) = (2, .maximum, 5)
     #expect(heartbeat.status == expected)
     heartbeat.whileSaving {
-      heartbeat.saved(100)
+      heartbeat.addSavedBytes(100)
       (expected.isSaving, expected.savedBytes) = (true, 101)
       #expect(heartbeat.status == expected)
     }
-    heartbeat.leave()
+    heartbeat.markLeaving()
     (expected.isSaving, expected.isLeaving) = (false, true)
     #expect(heartbeat.status == expected)
   }
@@ -47,7 +47,7 @@ struct HeartbeatTests {
     heartbeat.enter(.evaluate)
     #expect(HeartbeatCells(memory).status == heartbeat.status)
     let after = heartbeat.status
-    heartbeat.moveHome()
+    heartbeat.moveBack()
     #expect(heartbeat.status == after)
     heartbeat.beat()
     #expect(HeartbeatCells(memory).status == after)

@@ -37,8 +37,8 @@ struct PatrolTests {
     var (first, second) = (Self.monitor(0), Self.monitor(2))
     for time in [4.0, 8, 12] {
       for rank in [0, 2, 3] {
-        first.hear(Self.report(.allreduce, in: .sumOfGradients), from: rank, at: time)
-        second.hear(Self.report(.allreduce, in: .sumOfGradients), from: rank, at: time)
+        first.receive(Self.report(.allreduce, in: .sumOfGradients), from: rank, at: time)
+        second.receive(Self.report(.allreduce, in: .sumOfGradients), from: rank, at: time)
       }
     }
     #expect(first.stall(at: 9.9) == nil && second.stall(at: 12.4) == nil)
@@ -50,8 +50,8 @@ struct PatrolTests {
   func taken() {
     var monitor = Self.monitor(3)
     for time in stride(from: 1.0, through: 100, by: 1) {
-      monitor.hear(Self.report(.allreduce, in: .maximum), from: 3, at: time)
-      monitor.noteTaken(at: time)
+      monitor.receive(Self.report(.allreduce, in: .maximum), from: 3, at: time)
+      monitor.noteDelivery(at: time)
       #expect(monitor.stall(at: time) == nil)
     }
     #expect(monitor.stall(at: 112.4) == nil)
@@ -63,20 +63,20 @@ struct PatrolTests {
   func itself() {
     var monitor = Self.monitor(3)
     for time in stride(from: 1.0, through: 14, by: 1) {
-      monitor.hear(Self.report(.backward), from: 3, at: time)
-      monitor.noteTaken(at: time)
+      monitor.receive(Self.report(.backward), from: 3, at: time)
+      monitor.noteDelivery(at: time)
     }
     #expect(monitor.stall(at: 13.9) == nil)
     #expect(monitor.stall(at: 14)?.cause == .absent)
   }
 
   @Test("Without messages a wait is not taken for a stall, but a hang is")
-  func cutOff() {
+  func noteDisconnection() {
     var (waiting, hanging) = (Self.monitor(0), Self.monitor(0))
-    waiting.cutOff()
-    hanging.cutOff()
-    waiting.hear(Self.report(.allreduce, in: .maximum), from: 0, at: 1000)
-    hanging.hear(Self.report(.backward), from: 0, at: 1)
+    waiting.noteDisconnection()
+    hanging.noteDisconnection()
+    waiting.receive(Self.report(.allreduce, in: .maximum), from: 0, at: 1000)
+    hanging.receive(Self.report(.backward), from: 0, at: 1)
     #expect(waiting.stall(at: 1000) == nil)
     #expect(hanging.stall(at: 15)?.cause == .absent)
   }
@@ -96,7 +96,7 @@ struct PatrolTests {
     var monitor = Self.monitor(1)
     var status = RankStatus()
     (status.step, status.phase, status.progress) = (9, .update, 4)
-    monitor.hear(Report(own: RankStatus(), neighbour: (2, status)), from: 1, at: 1)
+    monitor.receive(Report(own: RankStatus(), neighbour: (2, status)), from: 1, at: 1)
     monitor.noteEnd(of: 2, at: 3)
     monitor.noteEnd(of: 2, at: 3.4)
     #expect(monitor.stall(at: 3.4) == nil)
@@ -107,7 +107,7 @@ struct PatrolTests {
   @Test("When all have said their last word, only an end that hangs is left to find")
   func shutdown() {
     var monitor = Self.monitor(0)
-    monitor.hear(Self.report(.finish), from: 0, at: 1)
+    monitor.receive(Self.report(.finish), from: 0, at: 1)
     monitor.noteShutdown()
     #expect(monitor.stall(at: 22.4) == nil)
     #expect(monitor.stall(at: 22.5)?.cause == .together)

@@ -14,7 +14,7 @@ struct StallJudgeTests {
     init(_ statuses: [RankStatus]) {
       ranks = statuses.map { status in
         var sighting = PeerStatus(at: 0)
-        sighting.hear(status, at: 0)
+        sighting.update(status, at: 0)
         return sighting
       }
     }
@@ -22,7 +22,7 @@ struct StallJudgeTests {
     /// Every rank but those named says at `now` that nothing has changed.
     mutating func repeatAll(at now: Double, except silent: Set<Int> = []) {
       for rank in ranks.indices where !silent.contains(rank) {
-        ranks[rank].hear(ranks[rank].status, at: now)
+        ranks[rank].update(ranks[rank].status, at: now)
       }
     }
 
@@ -52,7 +52,7 @@ struct StallJudgeTests {
       job.repeatAll(at: time)
       var status = job.ranks[1].status
       status.progress += 1
-      job.ranks[1].hear(status, at: time)
+      job.ranks[1].update(status, at: time)
       #expect(job.stall(at: time + 19) == nil)
     }
     job.repeatAll(at: 229)
@@ -76,7 +76,7 @@ struct StallJudgeTests {
     var job = Job([Self.working(.log), Self.working(.backward), Self.waiting()])
     var status = job.ranks[0].status
     status.progress += 1
-    job.ranks[0].hear(status, at: 5)
+    job.ranks[0].update(status, at: 5)
     job.repeatAll(at: 35)
     #expect(job.stall(at: 34.9) == nil)
     #expect(job.stall(at: 35)?.rank == 1)
@@ -102,7 +102,7 @@ struct StallJudgeTests {
     var job = Job([Self.waiting(), Self.working(.forward)])
     var status = job.ranks[0].status
     status.progress += 1
-    job.ranks[0].hear(status, at: 80)
+    job.ranks[0].update(status, at: 80)
     #expect(job.stall(at: 90) == nil)
   }
 
@@ -132,7 +132,7 @@ struct StallJudgeTests {
     ])
     job.repeatAll(at: 30)
     let stall = job.stall(at: 30)
-    #expect(stall?.rank == 1 && stall?.cause == .astray(.broadcast))
+    #expect(stall?.rank == 1 && stall?.cause == .mismatched(.broadcast))
     #expect(stall?.others == .init(call: .sumOfGradients, count: 2))
   }
 
@@ -141,7 +141,7 @@ struct StallJudgeTests {
     var job = Job([Self.waiting(.barrier), Self.waiting(.barrier), Self.waiting(.gather)])
     job.repeatAll(at: 30)
     #expect(job.stall(at: 30)?.rank == 2)
-    #expect(job.stall(at: 30)?.cause == .astray(.gather))
+    #expect(job.stall(at: 30)?.cause == .mismatched(.gather))
   }
 
   @Test("A rank that has finished while the others wait is named, though it says nothing more")
@@ -151,7 +151,7 @@ struct StallJudgeTests {
     #expect(
       job.stall(at: 30)
         == Stall(
-          rank: 1, status: Self.working(.finish), seconds: 30, cause: .astray(nil),
+          rank: 1, status: Self.working(.finish), seconds: 30, cause: .mismatched(nil),
           others: .init(call: .sumOfGradients, count: 2)))
   }
 
@@ -189,7 +189,7 @@ struct StallJudgeTests {
     for time in stride(from: 90.0, through: 900, by: 90) {
       status.savedBytes += 1
       job.repeatAll(at: time)
-      job.ranks[0].hear(status, at: time)
+      job.ranks[0].update(status, at: time)
       job.repeatAll(at: time + 89)
       #expect(job.stall(at: time + 89) == nil)
     }
@@ -203,8 +203,8 @@ struct StallJudgeTests {
     status.isSaving = true
     var job = Job([status, Self.waiting()])
     status.savedBytes = 1000
-    job.ranks[0].hear(status, at: 30)
-    job.ranks[1].hear(Self.waiting(), at: 30)
+    job.ranks[0].update(status, at: 30)
+    job.ranks[1].update(Self.waiting(), at: 30)
     #expect(job.stall(at: 30)?.cause == .absent)
   }
 
@@ -217,12 +217,12 @@ struct StallJudgeTests {
       #expect(job.stall(at: time - 1) == nil)
       job.repeatAll(at: time)
       status.progress += 1
-      job.ranks[1].hear(status, at: time)
+      job.ranks[1].update(status, at: time)
     }
     let stall = job.stall(at: 100)
     #expect(stall?.rank == 1 && stall?.cause == .storage && stall?.phase == .save)
     status.isSaving = false
-    job.ranks[1].hear(status, at: 100)
+    job.ranks[1].update(status, at: 100)
     #expect(job.stall(at: 100) == nil)
   }
 

@@ -47,7 +47,7 @@ struct WatchTestsUnderMPI {
     }
     var heard: [Int: UInt64] = [:]
     for turn in 0..<20 {
-      _ = try exchange.tell(report(UInt64(turn)))
+      _ = try exchange.send(report(UInt64(turn)))
       try exchange.receive { rank, report in
         heard[rank] = report.own.progress
         #expect(report.own.step == rank + 1)
@@ -70,7 +70,7 @@ struct WatchTestsUnderMPI {
     if world.rank != 0 {
       for turn in 0..<200 {
         let report = Report(own: Self.status(world.rank, UInt64(turn)), neighbour: nil)
-        if try exchange.tell(report) { takenCount += 1 }
+        if try exchange.send(report) { takenCount += 1 }
         usleep(1000)
       }
     }
