@@ -49,14 +49,14 @@ private struct Examination {
   private static let patience = 60.0
 
   let team: RankTeam
-  let alarm: StartAlarm
+  let alarm: StartTimeout
   let storage: StorageProbe?
   private let variables = ProcessInfo.processInfo.environment
   private let run = TypicalRun()
 
   /// Collective.
   init(threads: Int?) throws {
-    alarm = StartAlarm(seconds: Self.patience)
+    alarm = StartTimeout(seconds: Self.patience)
     team = try RankTeam.join(threads: threads)
     storage = team.isRoot ? .ofWorkingFolder(for: run) : nil
   }

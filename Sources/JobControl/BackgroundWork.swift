@@ -1,9 +1,9 @@
 import Dispatch
 import Synchronization
 
-/// Runs one piece of work at a time on a thread of its own.
+/// Runs one closure at a time on a background thread.
 ///
-/// What fails is kept until somebody asks; see ``takeFailure()`` and ``wait()``.
+/// An error is kept until it is taken by ``takeFailure()`` or ``wait()``.
 package final class BackgroundWork: Sendable {
   private struct State {
     var failure: (any Error)?
@@ -15,21 +15,22 @@ package final class BackgroundWork: Sendable {
   private let group = DispatchGroup()
   private let state = Mutex(State())
 
-  /// - Parameter name: of the thread, as debuggers show it.
+  /// - Parameter name: the name of the thread in debuggers.
   package init(name: String) {
     queue = DispatchQueue(label: name)
   }
 
-  /// The seconds that all work has taken so far.
+  /// The number of seconds that all closures have taken so far.
   package var seconds: Double { state.withLock { $0.seconds } }
 
-  /// Whether work is going on.
+  /// Whether a closure is running.
   package var isBusy: Bool { state.withLock { $0.isBusy } }
 
-  /// Starts a piece of work; the one before must have been waited for.
+  /// Starts a closure; the one before must have been waited for.
   package func start(_ work: @escaping @Sendable () throws -> Void) {
     state.withLock { state in
-      precondition(!state.isBusy && state.failure == nil, "work is going on, or has failed unseen")
+      precondition(
+        !state.isBusy && state.failure == nil, "work is running, or its error was not taken")
       state.isBusy = true
     }
     queue.async(group: group) { [self] in
@@ -44,7 +45,7 @@ package final class BackgroundWork: Sendable {
     }
   }
 
-  /// The error of work that has failed by now, once; nil while work goes on.
+  /// Returns the error of a closure that has failed, and clears it; nil while it runs.
   package func takeFailure() -> (any Error)? {
     state.withLock { state in
       defer { state.failure = nil }
@@ -52,17 +53,17 @@ package final class BackgroundWork: Sendable {
     }
   }
 
-  /// Waits until no work goes on.
+  /// Blocks until no closure is running.
   ///
-  /// - Returns: the error, if it has failed and nobody has taken that yet.
+  /// - Returns: the error of the closure, if it has not been taken yet.
   package func wait() -> (any Error)? {
     group.wait()
     return takeFailure()
   }
 
-  /// Waits until no work goes on, but not for ever.
+  /// Blocks until no closure is running, or a time has passed.
   ///
-  /// - Returns: whether the work has ended.
+  /// - Returns: whether the closure has ended.
   package func wait(atMost seconds: Double) -> Bool {
     group.wait(timeout: .now() + seconds) == .success
   }

@@ -1,16 +1,16 @@
 import Files
 import Glibc
 
-/// The end of a program whose file has been cut short under its hands.
+/// The handler of SIGBUS, which the kernel sends for a mapped file that was truncated.
 ///
-/// Datasets stand in memory that the kernel fills from the file when it is touched. Where the file has
-/// become shorter meanwhile, or its storage fails, there is nothing to fill it with, and the kernel
-/// can only signal. No code can go on from there, but it can say why.
+/// Datasets are mapped into memory, and the kernel reads a page on its first access. If the file
+/// has been truncated meanwhile, or its storage fails, the access raises SIGBUS. The program cannot
+/// continue, but it can print the reason.
 package enum BusError {
-  /// Has SIGBUS end the program with a message and the exit code of failed storage; to be called
-  /// before MPI is started, which leaves a signal alone that is caught already.
+  /// Installs the handler, which prints a message and ends the program with the exit code of failed
+  /// storage. To be called before MPI is initialized, which does not replace an installed handler.
   ///
-  /// - Parameter rank: the rank that speaks; nil for a program alone.
+  /// - Parameter rank: the rank that the message names; nil without a launcher.
   package static func install(rank: Int?) {
     let speaker = rank.map { $0 == 0 ? "" : " (rank \($0))" } ?? ""
     let text = Array(
@@ -24,7 +24,7 @@ package enum BusError {
     busErrorText = UnsafeRawBufferPointer(memory)
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { _ in
-      // Only what POSIX allows inside a handler.
+      // Only functions that POSIX allows in a handler.
       _ = write(STDERR_FILENO, busErrorText.baseAddress, busErrorText.count)
       _exit(ExitStatus.storage.rawValue)
     }
@@ -33,5 +33,5 @@ package enum BusError {
   }
 }
 
-/// Written once, before the handler can be called, and kept for ever.
+/// Written once, before the handler can be called, and never freed.
 private nonisolated(unsafe) var busErrorText = UnsafeRawBufferPointer(start: nil, count: 0)

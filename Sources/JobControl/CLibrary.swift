@@ -1,6 +1,6 @@
 import Glibc
 
-/// The C library that this process runs with.
+/// The C library of this process.
 package enum CLibrary {
   /// Its name and version; mathematical functions may differ in their last bit between versions.
   package static var version: String {

@@ -4,33 +4,34 @@ import Foundation
 import MPIKit
 import Synchronization
 
-/// Something that has a last thing to do when an error ends the program.
+/// An object that is notified before an error ends the program.
 package protocol ExitHandler: AnyObject, Sendable {
-  /// Does it, on any thread.
+  /// Called before the program ends, on any thread.
   ///
-  /// - Parameter message: the text that standard error gets, without the speaker.
+  /// - Parameter message: the message on standard error, without the program name and rank.
   func programEnds(with message: String)
 }
 
-/// How a rank ends the program after an error: it says why, once for all ranks, and ends the others.
+/// Ends the program after an error, on all ranks, with one message.
 package enum ErrorExit {
-  /// The seconds that a rank other than 0 leaves rank 0 to speak first.
+  /// The number of seconds by which ranks other than 0 delay a message, so that rank 0 prints it
+  /// first.
   ///
-  /// An error that all ranks have is thus told once; one that only this rank has is told by it,
-  /// with its number.
+  /// An error of all ranks is thus printed once, and an error of this rank alone with its number.
   private static let rootDelay = 2.0
 
-  /// What each further rank leaves those before it, so that of several with errors of their own one
-  /// speaks; so many ranks differ.
+  /// The further delay in seconds for each rank, up to a number of ranks, so that of several ranks
+  /// with different errors one prints its message.
   private static let stagger = (seconds: 0.75, ranks: 6)
 
-  /// The seconds that exit handlers are given; the storage they write to may be what has failed.
-  private static let patience = 2.0
+  /// The number of seconds that exit handlers may take; the storage that they write to may have
+  /// failed.
+  private static let timeout = 2.0
 
-  /// The seconds that they are given where another rank would soon speak instead.
-  private static let shortPatience = 1.25
+  /// The number of seconds that they may take where another rank would soon report the same error.
+  private static let shortTimeout = 1.25
 
-  /// The exit handlers, in the order of their registration.
+  /// The exit handlers in the order of their registration.
   private static let handlers = Mutex<[any ExitHandler]>([])
 
   /// Registers an exit handler, until it is removed.
@@ -43,14 +44,15 @@ package enum ErrorExit {
     handlers.withLock { $0.removeAll { $0 === handler } }
   }
 
-  /// Tells an error on standard error and ends the program with the error's exit code.
+  /// Prints an error to standard error and ends the program with the error's exit code.
   ///
-  /// Where MPI runs, it is aborted: the other ranks may be inside a collective, and to finalize
-  /// would wait for them for ever.
+  /// MPI is aborted where it is initialized: the other ranks may be in a collective call, and
+  /// finalizing would block for ever.
   package static func terminate(_ error: any Error, rank: Int) -> Never {
     switch error {
     case is PeerError:
-      // The rank that failed speaks and ends this one; only if it died does its peer go on here.
+      // The rank that failed prints the error and ends this one; the code after this runs only if
+      // it died.
       Thread.sleep(forTimeInterval: 2 * rootDelay + Double(stagger.ranks) * stagger.seconds)
     case is LaunchError where rank != 0:
       terminateSilently(code: ExitStatus(error).rawValue)
@@ -60,38 +62,40 @@ package enum ErrorExit {
         Thread.sleep(forTimeInterval: rootDelay + turn * stagger.seconds)
       }
     }
-    tell(error, rank: rank, patience: patience)
+    report(error, rank: rank, timeout: timeout)
   }
 
-  /// Tells an error that only this rank knows of, and ends the program with its exit code.
+  /// Prints an error that only this rank has detected, and ends the program with its exit code.
   ///
-  /// May be called on any thread, whatever the others do.
+  /// May be called on any thread.
   package static func terminateAtOnce(_ error: TrainingError) -> Never {
-    // The place of such an error names the rank that it is about, which need not be this one.
-    tell(error, rank: 0, patience: shortPatience)
+    // The place of such an error names its rank, which need not be this one.
+    report(error, rank: 0, timeout: shortTimeout)
   }
 
-  private static func tell(_ error: any Error, rank: Int, patience: Double) -> Never {
+  private static func report(_ error: any Error, rank: Int, timeout: Double) -> Never {
     let line = ErrorMessage.line(for: error, rank: rank) + "\n"
     try? FileHandle.standardError.write(contentsOf: Data(line.utf8))
-    callHandlers(ErrorMessage.text(of: error), patience: patience)
+    callHandlers(ErrorMessage.text(of: error), timeout: timeout)
     MPIEnvironment.abort(code: ExitStatus(error).rawValue)
   }
 
-  /// Calls all exit handlers, the last registered first, and waits for them no longer than `patience`.
-  package static func callHandlers(_ message: String, patience: Double = patience) {
+  /// Calls all exit handlers, the last registered first, and waits for them for at most `timeout`
+  /// seconds.
+  package static func callHandlers(_ message: String, timeout: Double = timeout) {
     let isDone = DispatchSemaphore(value: 0)
     DispatchQueue.global().async {
-      // Later handlers rely on earlier ones: the folder's lock is released when all else is done.
+      // Later handlers rely on earlier ones: the lock of the folder is released last.
       for handler in handlers.withLock({ $0 }).reversed() { handler.programEnds(with: message) }
       isDone.signal()
     }
-    _ = isDone.wait(timeout: .now() + patience)
+    _ = isDone.wait(timeout: .now() + timeout)
   }
 
-  /// Ends a rank that has nothing to say because rank 0 says it, with the same exit code.
+  /// Ends a rank without a message, because rank 0 prints it, with the same exit code.
   ///
-  /// A launcher ends all ranks as soon as one fails, so a failure waits until rank 0 has spoken.
+  /// A launcher ends all ranks as soon as one fails, so a failure waits until rank 0 has printed
+  /// it.
   package static func terminateSilently(code: Int32) -> Never {
     if code != 0 { Thread.sleep(forTimeInterval: rootDelay) }
     exit(code)

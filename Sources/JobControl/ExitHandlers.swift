@@ -1,10 +1,10 @@
 import RunRecords
 
-// The parts of a run folder that have a last thing to do when an error ends the program.
+// The parts of a run folder that are exit handlers.
 
 extension RunLock: ExitHandler {
   package func programEnds(with message: String) {
-    // Where the storage fails, the lock is stale as soon as the process has ended.
+    // If the storage fails, the lock becomes stale when the process ends.
     try? release()
   }
 }

@@ -1,19 +1,20 @@
 import Files
 import TensorCore
 
-/// The memory of this node that is left for new work.
+/// The available memory of a node.
 package struct NodeMemory: Sendable, Equatable {
-  /// The bytes that processes can still get; nil where the kernel does not tell.
+  /// The number of bytes that processes can still allocate; nil if the kernel does not report it.
   package let available: Int?
 
-  /// Whether a limit of the container decides, not the machine.
+  /// Whether the limit of a container determines it, not the machine.
   package let isLimited: Bool
 
-  /// Works it out from the kernel's texts.
+  /// Reads the texts of the kernel.
   ///
   /// - Parameters:
   ///   - description: the text of `/proc/meminfo`.
-  ///   - containerRest: the bytes that the control group may still use; nil without a limit.
+  ///   - containerRest: the number of bytes that the control group may still use; nil without a
+  ///     limit.
   package init(description: String, containerRest: Int?) {
     let line = description.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
     let kilobytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
@@ -36,9 +37,11 @@ package struct NodeMemory: Sendable, Equatable {
 
 /// The limits that a container or a batch system puts on this process.
 package enum ControlGroup {
-  /// The bytes that the control groups of this process may still use; nil without a limit.
+  /// The number of bytes that the control groups of this process may still use; nil without a
+  /// limit.
   ///
-  /// Every group from this process's own up to the root may have a limit; the tightest counts.
+  /// Every group from this process's own up to the root may have a limit; the smallest remainder
+  /// counts.
   ///
   /// - Parameter groups: the text of `/proc/self/cgroup`.
   package static func remainingMemory(groups: String) -> Int? {
@@ -56,10 +59,10 @@ package enum ControlGroup {
     return rests.min()
   }
 
-  /// The first version writes a number near the largest one where there is no limit.
+  /// Version 1 reports a number near the largest one if there is no limit.
   private static let unlimited = 1 << 60
 
-  /// The names that a version of control groups has for its facts.
+  /// The file and field names of a version of control groups.
   private struct Version {
     let limit: String
     let usage: String
@@ -86,7 +89,7 @@ package enum ControlGroup {
     guard let limit = KernelFile.number("\(folder)/\(version.limit)"),
       let usage = KernelFile.number("\(folder)/\(version.usage)"), limit < unlimited
     else { return nil }
-    // Pages of files that nobody has used lately are given up before anything fails.
+    // The kernel reclaims inactive file pages before an allocation fails.
     let statistics = KernelFile.text("\(folder)/memory.stat") ?? ""
     let line = statistics.split(separator: "\n").first { $0.hasPrefix(version.reclaimable) }
     let reclaimable = line?.split(separator: " ").last.flatMap { Int($0) } ?? 0

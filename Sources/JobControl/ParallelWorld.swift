@@ -3,29 +3,29 @@ import Foundation
 import MPIKit
 import StallDetection
 
-/// The ranks of this run, from its start to its end.
+/// The ranks of a job, from its start to its end.
 package final class ParallelWorld {
-  /// What the ranks do together.
+  /// The collective operations of the ranks.
   package let collective: any Collective
 
-  /// What this rank is doing, as its watchdog sees it.
+  /// The state of this rank, as its watchdog reads it.
   package let heartbeat: Heartbeat
 
-  /// What this rank computes with.
+  /// The cores and threads of this rank.
   package let share: ProcessorShare
 
-  /// What is wrong with the way the run was started, each with its cure; complete on rank 0.
+  /// Warnings about the launch, each with its cure; complete on rank 0.
   package let warnings: [String]
 
-  /// How the ranks lie on nodes and share memory; nil for a program that runs alone.
+  /// The nodes and the shared memory of the ranks; nil without a launcher.
   ///
-  /// It is what carries ``collective``; a call made here would go unwatched.
+  /// It is wrapped by ``collective``; a call of its own would not be watched.
   package let mpi: MPICollective?
 
   private let environment: MPIEnvironment?
   private var watchdog: Watchdog?
 
-  /// Joins the ranks that the launcher started, or starts alone where there is no launcher.
+  /// Joins the ranks that a launcher started, or makes a single rank without a launcher.
   ///
   /// Every rank must call it, once, on the main thread and before it reads any input; it blocks
   /// until all have.
@@ -33,7 +33,8 @@ package final class ParallelWorld {
   /// - Parameters:
   ///   - threads: The value of `--threads`.
   ///   - variables: The environment variables of this process.
-  /// - Throws: ``LaunchError`` for a launcher whose ranks cannot find each other, ``MPIError``.
+  /// - Throws: ``LaunchError`` for a launcher whose ranks cannot connect to each other,
+  ///   ``MPIError``.
   package static func start(
     threads: Int? = nil,
     variables: [String: String] = ProcessInfo.processInfo.environment
@@ -71,7 +72,7 @@ package final class ParallelWorld {
     self.environment = environment
   }
 
-  /// What has come up since the start, such as too little shared memory; complete on rank 0.
+  /// Warnings since the start, such as too little shared memory; complete on rank 0.
   ///
   /// Collective.
   package func lateWarnings() throws -> [String] {
@@ -93,15 +94,15 @@ package final class ParallelWorld {
     return warnings
   }
 
-  /// Starts a thread that ends the job when it makes no progress, until ``finish()``.
+  /// Starts a thread that detects a stalled job, until ``finish()``.
   ///
-  /// Collective, with the same limits everywhere. The job's progress is what the ranks tell
-  /// ``heartbeat``; time spent inside a collective call is none.
+  /// Collective, with the same limits on all ranks. Progress is what the ranks record in
+  /// ``heartbeat``; waiting in a collective call is none.
   ///
   /// - Parameters:
-  ///   - limits: How long the job may stand still.
-  ///   - onStall: Is called from that thread with the rank that holds the job up, and is to end the
-  ///     process. Mostly one rank calls it; others only if that one does not end the job.
+  ///   - limits: The largest numbers of seconds without progress.
+  ///   - onStall: Called on that thread with the rank that causes the stall; has to end the
+  ///     process. Usually one rank calls it; others do only if that one does not end the job.
   package func watch(
     limits: StallLimits, onStall: @escaping @Sendable (Stall) -> Void
   ) throws(MPIError) {
@@ -121,13 +122,13 @@ package final class ParallelWorld {
     watchdog.run()
   }
 
-  /// Has the thread of ``watch(limits:onStall:)`` go by other limits, the same everywhere.
+  /// Replaces the limits of ``watch(limits:onStall:)``, by the same ones on all ranks.
   package func setStallLimits(_ limits: StallLimits) {
     precondition(watchdog != nil, "the job is not watched")
     watchdog?.setLimits(limits)
   }
 
-  /// Ends in good order.
+  /// Finalizes MPI and ends the watchdog.
   ///
   /// Every rank must call it, and only when all of them succeeded or have agreed to end; it blocks
   /// until all have. After it, each rank may return its exit code.
@@ -139,10 +140,10 @@ package final class ParallelWorld {
     watchdog = nil
   }
 
-  /// Waits until all ranks have come here, after which they may pass on their heartbeats no more.
+  /// Ends the exchange of heartbeats; blocks until all ranks have called it.
   package func endMessages() {
     watchdog?.endMessages()
-    // MPI takes the memory that the node shares with it.
+    // MPI frees the shared memory of the node.
     heartbeat.moveBack()
   }
 }

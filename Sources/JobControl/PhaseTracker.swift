@@ -7,14 +7,14 @@ import StallDetection
 import Synchronization
 import TensorCore
 
-/// The way of one rank through the phases of a run.
+/// The current phase of one rank.
 ///
-/// Whoever begins a phase says so here: then its watchdog knows, an error is told with its place, and
-/// a fault that a test asked for happens.
+/// Every phase is entered here: it is recorded for the watchdog, it becomes the place of an error,
+/// and faults are injected in it.
 package final class PhaseTracker: Sendable {
-  /// What the watchdog reads.
+  /// The state that the watchdog reads.
   package let heartbeat: Heartbeat
-  /// Nil in every run but that of a test.
+  /// Nil without injected faults.
   private let faults: FaultInjector?
   private let rank: Int
   private let rankCount: Int
@@ -22,7 +22,7 @@ package final class PhaseTracker: Sendable {
 
   /// - Parameters:
   ///   - world: the ranks.
-  ///   - faults: those that tests ask for, of all ranks.
+  ///   - faults: the injected faults of all ranks.
   package init(_ world: ParallelWorld, faults: [Fault]) {
     heartbeat = world.heartbeat
     rank = world.collective.rank
@@ -30,16 +30,16 @@ package final class PhaseTracker: Sendable {
     self.faults = FaultInjector(faults, rank: rank) { try world.finish() }
   }
 
-  /// The step under way, from 1; 0 before the first.
+  /// The current step, from 1; 0 before the first.
   package var step: Int { heartbeat.status.step }
 
-  /// Begins a step, counted from 1, with the choice of its dialogues.
+  /// Enters a step, counted from 1, and its phase `plan`.
   package func begin(step: Int) throws {
     heartbeat.begin(step: step)
     try enter(.plan)
   }
 
-  /// Begins a phase, which ends the one before.
+  /// Enters a phase, which ends the one before.
   @inline(__always)
   package func enter(_ phase: RunPhase) throws {
     clock.withLock { $0.enter(phase) }
@@ -47,11 +47,11 @@ package final class PhaseTracker: Sendable {
     if let faults { try faults.enter(phase, step: step) }
   }
 
-  /// Marks the end of the arithmetic of a phase, where a test may damage its result.
+  /// Marks the end of the arithmetic of a phase, where faults may damage its result.
   ///
   /// - Parameters:
   ///   - phase: the phase, which this rank has entered.
-  ///   - result: what the phase has computed.
+  ///   - result: the values that the phase has computed.
   @inline(__always)
   package func leave(_ phase: RunPhase, with result: UnsafeMutableBufferPointer<Float>) {
     faults?.damage(result, in: phase, step: step)
@@ -64,7 +64,7 @@ package final class PhaseTracker: Sendable {
   /// Sets the seconds of all phases to zero.
   package func resetClock() { clock.withLock { $0.reset() } }
 
-  /// The hook that is called with the bytes of a step's checkpoint before they are written, on any thread.
+  /// The hook that is called before bytes of a step's checkpoint are written, on any thread.
   package func writeHook(ofStep step: Int) -> CheckpointStore.WriteHook {
     { [heartbeat, faults] count, offset in
       let piece = try faults?.piece(of: count, at: offset, step: step) ?? count
@@ -73,7 +73,7 @@ package final class PhaseTracker: Sendable {
     }
   }
 
-  /// Runs the whole work of this rank; an error that leaves it says where it came from.
+  /// Runs a closure and adds the place to the error that it throws.
   package func locatingErrors<Result>(_ body: () throws -> Result) throws -> Result {
     do { return try body() } catch {
       let status = heartbeat.status
@@ -85,12 +85,12 @@ package final class PhaseTracker: Sendable {
 
 /// An error of one rank, with the place in the run where it happened.
 package struct LocatedError: Error, CustomStringConvertible {
-  /// The rank, where there are several; the step, where one has begun; the phase.
+  /// The rank, if there are several; the step, if one has begun; the phase.
   package let place: String
-  /// What happened.
+  /// The error.
   package let cause: any Error
 
-  /// An error of a rank alone.
+  /// Adds the place to an error of one rank.
   package init(_ cause: any Error, rank: Int, of rankCount: Int, _ status: RankStatus) {
     let parts = [
       rankCount > 1 ? "rank \(rank)" : nil, status.step > 0 ? "step \(status.step)" : nil,
@@ -100,9 +100,9 @@ package struct LocatedError: Error, CustomStringConvertible {
     self.cause = cause
   }
 
-  /// Adds the place to an error that another rank need not have.
+  /// Adds the place to an error unless all ranks throw it.
   ///
-  /// What the ranks have agreed on, or all meet alike, names its own place.
+  /// Errors that the ranks have agreed on, or that all of them throw, name their place themselves.
   package static func locate(
     _ error: any Error, rank: Int, of rankCount: Int, _ status: RankStatus
   ) -> any Error {

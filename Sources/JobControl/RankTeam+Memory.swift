@@ -1,12 +1,14 @@
 import Configuration
 
 extension RankTeam {
-  /// The buffers of a training rank that are as long as all parameters: values, gradients, moments.
+  /// The number of buffers of a training rank that have an element for each parameter: values,
+  /// gradients, moments.
   private static let buffersOfParameters = 4
 
-  /// Refuses a model that this node has no memory for, before it is asked for; collective.
+  /// Throws for a model that does not fit into the memory of this node, before it is allocated;
+  /// collective.
   ///
-  /// A width with one digit too many would otherwise end with a rank that the kernel kills.
+  /// Otherwise the kernel would kill a rank where a width has a digit too many.
   ///
   /// - Throws: `ConfigurationError`, on all ranks alike.
   package func requireMemory(forParameters count: Int) throws {

@@ -4,7 +4,7 @@ import Foundation
 import StallDetection
 
 extension RankTeam {
-  /// Has a thread end the job where it makes no progress, until the world is finished; collective.
+  /// Starts a thread that ends a stalled job, until the world is finished; collective.
   package func watch(limits: StallLimits) throws {
     let hosts = try broadcast(
       try collective.gather(Array(ProcessInfo.processInfo.hostName.utf8), to: 0)
@@ -15,9 +15,9 @@ extension RankTeam {
     }
   }
 
-  /// Has that thread go by the limits of a run; collective.
+  /// Sets the limits of that thread to those of a run; collective.
   ///
-  /// What rank 0's configuration says counts for all.
+  /// The configuration of rank 0 counts for all ranks.
   package func setStallLimits(_ configuration: RunConfiguration) throws {
     let own = configuration.train.stallSeconds.map {
       StallLimits(
@@ -28,9 +28,9 @@ extension RankTeam {
 }
 
 extension TrainingError {
-  /// What a stall is told as.
+  /// The error of a stall.
   ///
-  /// - Parameter host: the node of the rank that is named.
+  /// - Parameter host: the name of the node of the stalled rank.
   package init(_ stall: Stall, host: String) {
     let step = stall.step > 0 ? "step \(stall.step), " : ""
     self.init(

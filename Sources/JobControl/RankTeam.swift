@@ -6,35 +6,35 @@ import MPIKit
 import RunRecords
 import TensorCore
 
-/// What one rank needs to take part in a command: the others, its threads, its voice.
+/// The resources of one rank in a command: the other ranks, the threads, the log.
 package struct RankTeam {
   package let world: ParallelWorld
   package let agreement: Agreement
   package let log: RunLog
   package let tracker: PhaseTracker
-  /// Whether this rank was asked to stop; only a command that catches signals ever is.
+  /// Whether this rank was asked to stop; always false in a command that catches no signals.
   package var isStopRequested: () -> Bool = { StopSignal.isRequested }
 
-  /// Joins the ranks that the launcher started, all of one version, and watches over them from then
-  /// on until the world is finished.
+  /// Joins the ranks that the launcher started, requires the same version of all, and starts the
+  /// watchdog.
   ///
   /// Every rank calls it once, before it reads any input.
   ///
   /// - Parameters:
   ///   - threads: the value of `--threads`.
-  ///   - faults: what a test asks for.
+  ///   - faults: the injected faults of all ranks.
   /// - Throws: `LaunchError`, `MPIError`, or `TrainingError` for ranks of different versions.
   package static func start(threads: Int?, faults: [Fault] = []) throws -> RankTeam {
     BusError.install(rank: Launcher.rank(in: ProcessInfo.processInfo.environment))
-    let patience = try StallPatience()
-    let alarm = StartAlarm(
-      seconds: patience.seconds,
-      advice: "; or give the ranks more time by \(StallPatience.variable)")
-    defer { alarm.cancel() }
+    let timeout = try StallTimeout()
+    let startTimeout = StartTimeout(
+      seconds: timeout.seconds,
+      advice: "; or give the ranks more time by \(StallTimeout.variable)")
+    defer { startTimeout.cancel() }
     let team = try join(threads: threads, faults: faults)
-    // First of all, for other versions may not even talk alike.
+    // First of all, because other versions may not send the same messages.
     try team.requireSame([("version of the program", ProgramVersion.current)])
-    try team.watch(limits: patience.limits)
+    try team.watch(limits: timeout.limits)
     return team
   }
 
@@ -52,7 +52,7 @@ package struct RankTeam {
   package var isRoot: Bool { rank == 0 }
   package var workers: Workers { Workers(count: world.share.threads) }
 
-  /// Says with what this run computes, and what is wrong with that.
+  /// Logs the resources of the run and the warnings about its launch.
   package func announce() {
     guard isRoot else { return }
     let logger = log.logger
@@ -60,14 +60,14 @@ package struct RankTeam {
     for warning in world.warnings { logger.warning("\(warning)") }
   }
 
-  /// Says what came up while the ranks' memory was laid out; collective.
+  /// Logs the warnings since the start; collective.
   package func announceLateWarnings() throws {
     for warning in try world.lateWarnings() { log.logger.warning("\(warning)") }
   }
 
-  /// Lets a product use one thread where a run must have the same bits at every thread count.
+  /// Limits BLAS to one thread if the bits of a run must not depend on the thread count.
   ///
-  /// OpenBLAS gives a product other bits with another number of threads.
+  /// The bits of a product by OpenBLAS depend on the number of threads.
   package func limitBLASThreads(for configuration: RunConfiguration) {
     if configuration.train.microBatches != nil { BLASLibrary.setThreadCount(1) }
   }
@@ -75,8 +75,8 @@ package struct RankTeam {
   /// Checks that all ranks run the same program on the same configuration and data; collective.
   ///
   /// - Parameters:
-  ///   - facts: what must be equal, under the names that a message uses.
-  ///   - cure: what to do where one is not.
+  ///   - facts: the values that must be equal, and their names for the message.
+  ///   - cure: the advice for values that differ.
   /// - Throws: `TrainingError` naming the first rank that differs from rank 0, on all ranks.
   package func requireSame(
     _ facts: [(name: String, value: String)],
@@ -109,12 +109,12 @@ package struct RankTeam {
     return (index < own.count ? own[index] : "", index < others.count ? others[index] : "")
   }
 
-  /// Runs a piece of work on every rank; where it fails on one, it fails on all; collective.
+  /// Runs a closure on every rank; if it fails on one, it fails on all; collective.
   package func together<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value {
     try agreement.together(phase, exitCode: { ExitStatus($0).rawValue }, body)
   }
 
-  /// Runs a piece of work on every rank, and agrees whether to go on; collective.
+  /// Runs a closure on every rank, and agrees whether to continue; collective.
   ///
   /// - Returns: the value; nil, on all ranks, if one of them was asked to stop.
   package func togetherUnlessStopped<Value>(
@@ -126,22 +126,22 @@ package struct RankTeam {
     return decision.kind == .stop ? nil : value
   }
 
-  /// Runs a piece of work on rank 0 and returns its value on every rank; where it fails, it fails on
-  /// all; collective.
+  /// Runs a closure on rank 0 and returns its value on every rank; if it fails, it fails on all;
+  /// collective.
   ///
-  /// The value travels as JSON.
+  /// The value is sent as JSON.
   package func onRoot<Value: Codable>(_ phase: String, _ body: () throws -> Value) throws -> Value {
     let document = try onRootOnly(phase) { try JSONEncoder().encode(try body()) }
     return try JSONDecoder().decode(Value.self, from: try broadcast(document ?? Data()))
   }
 
-  /// Runs a piece of work on rank 0; where it fails, it fails on all ranks; collective.
+  /// Runs a closure on rank 0; if it fails, it fails on all ranks; collective.
   package func onRoot(_ phase: String, _ body: () throws -> Void) throws {
     try together(phase) { if isRoot { try body() } }
   }
 
-  /// Runs a piece of work on rank 0, whose value cannot leave it; where it fails, it fails on all
-  /// ranks; collective.
+  /// Runs a closure on rank 0 and returns its value there only; if it fails, it fails on all ranks;
+  /// collective.
   ///
   /// - Returns: the value on rank 0, nil elsewhere.
   package func onRootOnly<Value>(_ phase: String, _ body: () throws -> Value) throws -> Value? {
@@ -150,7 +150,7 @@ package struct RankTeam {
 
   /// Returns rank 0's value on every rank; the values of the other ranks are ignored; collective.
   ///
-  /// The value travels as JSON.
+  /// The value is sent as JSON.
   package func broadcast<Value: Codable>(_ value: Value) throws -> Value {
     let document = try JSONEncoder().encode(value)
     return try JSONDecoder().decode(Value.self, from: try broadcast(document))

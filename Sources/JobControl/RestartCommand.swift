@@ -1,11 +1,11 @@
-/// The command line by which a run that was stopped goes on.
+/// The command line that resumes a stopped run.
 package enum RestartCommand {
-  /// What is not repeated, with its value.
+  /// The options that are left out, with their values.
   private static let dropped = ["--resume", "--inject-fault"]
 
   /// The same command line with `--resume auto`, quoted for a shell.
   ///
-  /// - Parameter arguments: of this process, the program's name first.
+  /// - Parameter arguments: the arguments of this process, the program's name first.
   package static func text(_ arguments: [String]) -> String {
     var kept: [String] = []
     var skipsNext = false

@@ -1,17 +1,17 @@
 import Glibc
 import Synchronization
 
-/// The wish of a user, a launcher or a batch system that the run come to an end.
+/// A request by signal to stop the run, from a user, a launcher or a batch system.
 ///
-/// SIGUSR1, SIGTERM and SIGINT only set a flag, which the run asks for where it can stop in good
-/// order. Whoever signals again does not want to wait: the second signal has its default action.
-/// What a launcher passes on, of a signal that a batch system has sent to all processes, is no second.
+/// SIGUSR1, SIGTERM and SIGINT set a flag, which the run tests where it can stop. A second signal
+/// has its default action, so that a run can be ended at once. A copy of the first signal that the
+/// launcher forwards does not count as a second one.
 package enum StopSignal {
   private static let numbers = [SIGUSR1, SIGTERM, SIGINT]
 
-  /// Catches the signals from now on; to be called before MPI is started.
+  /// Installs the handler; to be called before MPI is initialized.
   package static func install() {
-    // Also initializes the variable here and not inside a handler.
+    // This also initializes the variables, outside of a handler.
     firstArrival.store(0, ordering: .relaxed)
     firstSender.store(0, ordering: .relaxed)
     var action = sigaction()
@@ -20,7 +20,7 @@ package enum StopSignal {
     }
     action.sa_flags = SA_RESTART | SA_SIGINFO
     sigemptyset(&action.sa_mask)
-    // Whoever started this process may have blocked them.
+    // The parent process may have blocked them.
     var caught = sigset_t()
     sigemptyset(&caught)
     for number in numbers {
@@ -31,24 +31,23 @@ package enum StopSignal {
     pthread_sigmask(SIG_UNBLOCK, &caught, nil)
   }
 
-  /// Whether one of the signals has come to this process.
+  /// Whether one of the signals has arrived.
   package static var isRequested: Bool { firstArrival.load(ordering: .relaxed) != 0 }
 }
 
-/// When the first signal came, in nanoseconds of the monotonic clock; 0 before.
+/// The time of the first signal, in nanoseconds of the monotonic clock; 0 before.
 private let firstArrival = Atomic<UInt64>(0)
 
 /// The process that sent it; 0 for the kernel, as on behalf of a terminal.
 private let firstSender = Atomic<pid_t>(0)
 
-/// The nanoseconds in which a signal that came by two ways still counts as one.
+/// The number of nanoseconds in which two deliveries count as one signal.
 private let doubledDelivery: UInt64 = 100_000_000
 
-/// The same where the second way leads through the launcher: Open MPI passes SIGTERM on after a
-/// second.
+/// The same for a delivery through the launcher: Open MPI forwards SIGTERM after a second.
 private let delayedDelivery: UInt64 = 1_500_000_000
 
-/// Notes a signal; calls nothing that POSIX does not allow inside a handler.
+/// Records a signal; calls only functions that POSIX allows in a handler.
 private func receive(_ number: Int32, from sender: pid_t) {
   let code = errno
   defer { errno = code }

@@ -1,10 +1,10 @@
 import Files
 
-/// What ends a command that is neither bad configuration, data or storage nor a bug.
+/// An error other than a bad configuration, bad data, failed storage or a bug.
 package struct TrainingError: ExplainedError {
   /// What happened, as far as it decides the exit code.
   package enum Kind: Sendable, Equatable {
-    /// The command line asks for something that cannot be done.
+    /// The command line cannot be carried out.
     case usage
     /// The ranks differ in program, configuration, data or parameters.
     case disagreement

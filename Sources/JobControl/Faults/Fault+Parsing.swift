@@ -13,7 +13,7 @@ extension Fault {
     ("CONT", SIGCONT), ("ABRT", SIGABRT), ("SEGV", SIGSEGV),
   ]
 
-  /// The phases at which a rank can fail; at the end it has left the others.
+  /// The phases in which faults can be injected.
   private static let phases = RunPhase.allCases.filter { $0 != .finish }
 
   /// Reads `kind@phase,rank=K,step=S`.
@@ -67,7 +67,7 @@ extension Fault {
     return phase
   }
 
-  /// Refuses what could not happen at its place.
+  /// Throws for a kind that is not possible at its place.
   private func requireMeaning(_ fields: Fields) throws(FaultSyntaxError) {
     switch (kind, place) {
     case (.notANumber, .phase(.backward)), (.notANumber, .phase(.allreduce)),
@@ -92,7 +92,7 @@ extension Fault {
   }
 }
 
-/// The parts of an argument: what stands before the first comma, then `name=value` parts.
+/// The parts of an argument: the text before the first comma, then `name=value` parts.
 private struct Fields {
   let argument: String
   let head: String

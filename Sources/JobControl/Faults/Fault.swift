@@ -2,57 +2,57 @@ import DataParallel
 import Files
 import StallDetection
 
-/// A failure that a test asks for: what happens, where, on which rank and in which step.
+/// An injected failure: its kind, its place, its rank and its step.
 ///
 /// Written as `kind@phase,rank=K,step=S`, or `kind@write,byte=N,rank=K,step=S` for the moment when
-/// N bytes of a checkpoint have been written. It happens once.
+/// N bytes of a checkpoint have been written. It is injected once.
 package struct Fault: Sendable, Equatable {
-  /// What happens.
+  /// The kind of failure.
   package enum Kind: Sendable, Equatable {
     /// An error is thrown.
     case error
-    /// The process ends as if all was done, without a word to the others.
+    /// The process ends with exit code 0, without notifying the other ranks.
     case exit
-    /// The rank ends in good order while the others go on.
+    /// The rank finalizes MPI while the others continue.
     case finalize
     /// The process is stopped.
     case stop
     /// The process is killed.
     case kill
-    /// Nothing happens for so many seconds.
+    /// The rank sleeps for a number of seconds.
     case sleep(seconds: Double)
-    /// The gradient that the rank holds becomes NaN in one place.
+    /// One element of the rank's gradient becomes NaN.
     case notANumber
-    /// One bit of one parameter, or of the gradient that the rank holds, changes.
+    /// One bit of a parameter, or of the rank's gradient, is flipped.
     case flip
-    /// The process gets a signal.
+    /// The process is sent a signal.
     case signal(number: Int32)
   }
 
-  /// Where it happens.
+  /// The place of a failure.
   package enum Place: Sendable, Equatable {
-    /// When a rank enters a phase; NaN and flipped bits come about in it.
+    /// At the start of a phase; NaN and flipped bits at its end.
     case phase(RunPhase)
-    /// When so many bytes of a checkpoint have been written.
+    /// When a number of bytes of a checkpoint have been written.
     case write(byte: Int)
   }
 
-  /// What happens.
+  /// The kind of failure.
   package let kind: Kind
-  /// Where it happens.
+  /// The place of a failure.
   package let place: Place
   /// The rank; nil for all of them.
   package let rank: Int?
-  /// The step, from 1; nil for the first time that the place is reached.
+  /// The step, from 1; nil for the first step in which the place is reached.
   package let step: Int?
 }
 
-/// The error of a fault of kind `throw`: one that nobody has foreseen.
+/// The error of a fault of kind `throw`, which counts as unexpected.
 package struct InjectedError: Error, CustomStringConvertible {
   package var description: String { "an injected error" }
 }
 
-/// A fault that cannot be read.
+/// A fault with a syntax error.
 package struct FaultSyntaxError: ExplainedError {
   /// The whole argument.
   package let argument: String

@@ -3,18 +3,18 @@ import Foundation
 import StallDetection
 import Synchronization
 
-/// Makes the faults of one rank happen, each once.
+/// Injects the faults of one rank, each once.
 package final class FaultInjector: Sendable {
   private let pending: Mutex<[Fault]>
   private let poisoned = Mutex<(phase: RunPhase, step: Int)?>(nil)
-  // Called by the thread that enters phases, and no other.
+  // Called only by the thread that enters phases.
   private nonisolated(unsafe) let finish: () throws -> Void
 
   /// - Parameters:
-  ///   - faults: of the command line.
-  ///   - rank: this rank, which leaves the others' faults to them.
-  ///   - finish: ends the rank in good order, as at the end of a run.
-  /// - Returns: nil where nothing is to happen on this rank.
+  ///   - faults: the faults of the command line.
+  ///   - rank: this rank; faults of other ranks are ignored.
+  ///   - finish: ends the rank as at the end of a run.
+  /// - Returns: nil if this rank has no faults.
   package init?(_ faults: [Fault], rank: Int, finish: @escaping () throws -> Void) {
     let own = faults.filter { $0.rank == nil || $0.rank == rank }
     guard !own.isEmpty else { return nil }
@@ -22,7 +22,7 @@ package final class FaultInjector: Sendable {
     self.finish = finish
   }
 
-  /// Lets happen what is to happen when the rank enters a phase.
+  /// Injects the fault that is due at the start of a phase.
   package func enter(_ phase: RunPhase, step: Int) throws {
     let fault = take { fault in
       fault.place == .phase(phase) && fault.matches(step) && !fault.changesTensors
@@ -30,14 +30,13 @@ package final class FaultInjector: Sendable {
     if let fault { try perform(fault.kind) }
   }
 
-  /// Damages what this rank holds at the end of a phase, where that is to happen.
+  /// Damages the values that a phase of this rank has computed, if that is due.
   package func damage(_ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int) {
     poison(values, in: phase, step: step)
     flipBit(of: values, in: phase, step: step)
   }
 
-  /// Makes a value NaN, and again when the step is computed again, as it would be if the cause lay
-  /// in the data.
+  /// Sets a value to NaN, and again when the step is repeated, as if the data were the cause.
   private func poison(
     _ values: UnsafeMutableBufferPointer<Float>, in phase: RunPhase, step: Int
   ) {
@@ -58,14 +57,14 @@ package final class FaultInjector: Sendable {
     values[index] = Float(bitPattern: values[index].bitPattern ^ 1 << 12)
   }
 
-  /// How many of the next bytes of a checkpoint may be written in one piece.
+  /// The number of bytes of a checkpoint to write next, which ends at the next fault.
   ///
-  /// Lets happen what is to happen at this very byte.
+  /// Injects the fault that is due at `offset`.
   ///
   /// - Parameters:
-  ///   - count: how many bytes come next.
-  ///   - offset: how many have been written.
-  ///   - step: of the checkpoint.
+  ///   - count: the number of bytes that are to be written.
+  ///   - offset: the number of bytes that have been written.
+  ///   - step: the step of the checkpoint.
   package func piece(of count: Int, at offset: Int, step: Int) throws -> Int {
     if let fault = take({ $0.place == .write(byte: offset) && $0.matches(step) }) {
       try perform(fault.kind)
@@ -103,6 +102,6 @@ extension Fault {
   /// Whether it is due in a step.
   fileprivate func matches(_ step: Int) -> Bool { self.step == nil || self.step == step }
 
-  /// Whether it happens to tensors rather than to the process.
+  /// Whether it changes tensors rather than the process.
   fileprivate var changesTensors: Bool { kind == .notANumber || kind == .flip }
 }

@@ -6,30 +6,31 @@ import MPIKit
 import StallDetection
 import TensorCore
 
-/// Ends the program where ranks wait for one another in vain before a watchdog could tell; there is
-/// nobody else to say so.
-package final class StartAlarm {
+/// Ends the program if the ranks do not connect to each other in time; the watchdog starts only
+/// after that.
+package final class StartTimeout {
   private let timer: any DispatchSourceTimer
 
   /// - Parameters:
-  ///   - seconds: that the ranks are given to reach one another.
-  ///   - advice: what else can be done, behind the cure.
+  ///   - seconds: the number of seconds that the ranks may take to connect.
+  ///   - advice: further advice after the cure.
   package init(seconds: Double, advice: String = "") {
     timer = DispatchSource.makeTimerSource(queue: .global())
-    timer.setEventHandler { [timer] in Self.ring(timer, after: seconds, advice) }
+    timer.setEventHandler { [timer] in Self.expire(timer, after: seconds, advice) }
     timer.schedule(deadline: .now() + seconds)
     timer.activate()
   }
 
   package func cancel() { timer.cancel() }
 
-  private static func ring(
+  private static func expire(
     _ timer: any DispatchSourceTimer, after seconds: Double, _ advice: String
   ) {
     let rank = Launcher.rank(in: ProcessInfo.processInfo.environment) ?? 0
-    // Where rank 0 speaks, the launcher needs a while to end ranks that have not started MPI.
+    // If rank 0 has printed the error, the launcher needs a while to end ranks that have not
+    // initialized MPI.
     if rank != 0 { Thread.sleep(forTimeInterval: 2.5) }
-    // The others may have come at the last moment.
+    // The other ranks may have connected at the last moment.
     guard !timer.isCancelled else { return }
     ErrorExit.terminate(
       TrainingError(
@@ -42,15 +43,15 @@ package final class StartAlarm {
   }
 }
 
-/// How long a command may make no progress where no configuration says it.
-package struct StallPatience {
-  /// The environment variable that says it.
+/// The longest time without progress of a command that has no configuration.
+package struct StallTimeout {
+  /// The environment variable that sets it.
   package static let variable = "DFERC_STALL_SECONDS"
 
-  /// Seconds, 1 or more.
+  /// The number of seconds, 1 or more.
   package let seconds: Double
 
-  /// - Parameter variables: of this process.
+  /// - Parameter variables: the environment variables of this process.
   /// - Throws: `TrainingError` of kind `usage` for a value that is no number of seconds.
   package init(variables: [String: String] = ProcessInfo.processInfo.environment)
     throws(TrainingError)
@@ -69,6 +70,6 @@ package struct StallPatience {
 
   private static let standard = 300
 
-  /// The same for computing and for storage.
+  /// The limits, the same for training and saving.
   package var limits: StallLimits { StallLimits(training: seconds, saving: seconds) }
 }
