@@ -8,7 +8,7 @@ extension Checkpoint {
   /// - Parameters:
   ///   - name: the tensor's name.
   ///   - shape: the shape it must have.
-  ///   - target: takes all its values; it must be of the tensor's size.
+  ///   - target: receives all values; its size must be that of the tensor.
   /// - Throws: `CheckpointError` if there is no such tensor, or it is of another shape or type.
   package func copyFloats(
     _ name: String, shape: [Int], to target: UnsafeMutableBufferPointer<Float>
@@ -33,17 +33,17 @@ extension Checkpoint {
     try value(key, "a whole number") { Int($0) }
   }
 
-  /// A number of steps, epochs and the like of the metadata.
+  /// A count of the metadata, such as a number of steps or epochs.
   ///
-  /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number from 0 to
-  ///   2^53, which leaves room to count on.
+  /// - Throws: `CheckpointError` if there is no such key, or its value is not a whole number from 0
+  ///   to 2^53, so that it can be increased without overflow.
   package func count(_ key: String) throws(CheckpointError) -> Int {
     try value(key, "a count") { text in
       Int(text).flatMap { (0...1 << 53).contains($0) ? $0 : nil }
     }
   }
 
-  /// A list of strings of the metadata, which stands there as a JSON array.
+  /// A list of strings of the metadata, which is stored as a JSON array.
   ///
   /// - Throws: `CheckpointError` if there is no such key, or its value is not a list of strings.
   package func list(_ key: String) throws(CheckpointError) -> [String] {
@@ -62,7 +62,7 @@ extension Checkpoint {
     return value
   }
 
-  /// Checks that a tensor is there and has a shape.
+  /// Checks that a tensor exists and has a shape.
   ///
   /// - Parameters:
   ///   - name: the tensor's name.
@@ -78,7 +78,7 @@ extension Checkpoint {
     }
   }
 
-  /// Checks that a tensor is there, has a shape and can be read as `Float`.
+  /// Checks that a tensor exists, has a shape and can be read as `Float`.
   ///
   /// - Parameters:
   ///   - name: the tensor's name.

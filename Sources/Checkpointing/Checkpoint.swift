@@ -1,10 +1,11 @@
 import Files
 import TensorCore
 
-/// A checkpoint that has been read and found sound: named tensors and strings.
+/// A verified checkpoint: named tensors and strings.
 ///
 /// The file is one zstd frame, with a checksum and its content's size, of an ordinary safetensors
-/// file whose metadata hold the hash of the tensors. Everything is verified before the object exists.
+/// file whose metadata hold the hash of the tensors. Everything is verified before the object is
+/// created.
 package final class Checkpoint: Sendable {
   /// The value of the metadata key `format`.
   package static var format: String { CheckpointFormat.name }
@@ -25,10 +26,10 @@ package final class Checkpoint: Sendable {
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - largestContent: the largest size of the tensors that is accepted, in bytes. The default, 64
-  ///     MiB and 16 times the size of the file, is far above what trained numbers compress to, and
-  ///     keeps a made-up file from taking all memory.
-  /// - Throws: `CheckpointError` if there is anything wrong with it.
+  ///   - largestContent: the largest size of the tensors that is accepted, in bytes. The default,
+  ///     64 MiB and 16 times the size of the file, is far above the compression ratio of trained
+  ///     parameters, and limits the memory that a forged file can take.
+  /// - Throws: `CheckpointError` for any defect.
   package init(path: String, largestContent: Int? = nil) throws(CheckpointError) {
     let (_, content) = try Self.scan(path, largestContent: largestContent, isKept: true)
     guard let content else { preconditionFailure("the content of \(path) was not kept") }
@@ -44,7 +45,7 @@ package final class Checkpoint: Sendable {
   ///   - path: the file.
   ///   - largestContent: as for `init(path:largestContent:)`.
   /// - Returns: its tensors' names, types and shapes, and its metadata.
-  /// - Throws: `CheckpointError` if there is anything wrong with it.
+  /// - Throws: `CheckpointError` for any defect.
   @discardableResult
   package static func verify(
     path: String, largestContent: Int? = nil
@@ -60,8 +61,8 @@ package final class Checkpoint: Sendable {
       let limit = largestContent ?? defaultLargestContent(fileByteCount: file.byteCount)
       let decompressor = try ZstdDecompressor(largestContent: limit, path: path)
       var scanner: CheckpointScanner?
-      // The frame's own checksum comes last. Until it is known to hold, an odd header is no proof of
-      // another version or format: the bytes may have been changed.
+      // The checksum of the frame comes last. Until it is verified, an invalid header does not
+      // prove another version or format: its bytes may be damaged.
       var fault: (any Error)?
       try file.readPieces { piece in
         try decompressor.write(piece) { content in

@@ -4,12 +4,12 @@ import TensorCore
 
 /// A checkpoint that is to be written.
 ///
-/// It holds no copy of the tensors but where they stand. Their memory must stay in place and
-/// unchanged until the checkpoint is written; who goes on training meanwhile hands over a copy.
+/// It references the tensors without copying them. Their memory must stay valid and unchanged until
+/// the checkpoint is written; to train meanwhile, add copies.
 package struct CheckpointContents: Sendable {
   private var file = SafetensorsWriter()
 
-  /// Begins a checkpoint without tensors and metadata.
+  /// Creates a checkpoint without tensors and metadata.
   package init() {}
 
   /// The strings of the metadata; `format`, `version` and `sha256` are added when it is written.
@@ -28,11 +28,11 @@ package struct CheckpointContents: Sendable {
   /// Sets a whole number, which `Checkpoint.integer(_:)` reads.
   package mutating func set(_ key: String, integer: Int) { metadata[key] = String(integer) }
 
-  /// Adds a tensor that stands in memory of the caller, which is neither copied nor kept.
+  /// Adds a tensor in memory that the caller owns, which is neither copied nor retained.
   ///
   /// - Parameters:
   ///   - name: the tensor's name, which no other tensor has.
-  ///   - values: its elements, row-major; they must stay in place until the checkpoint is written.
+  ///   - values: its elements, row-major; they must stay valid until the checkpoint is written.
   ///   - shape: its extents, slowest first.
   package mutating func add<Element: SafetensorsElement>(
     _ name: String, _ values: UnsafeBufferPointer<Element>, shape: [Int]
@@ -40,7 +40,7 @@ package struct CheckpointContents: Sendable {
     file.add(name, values, shape: shape)
   }
 
-  /// Adds a tensor that stands in an array.
+  /// Adds a tensor from an array.
   ///
   /// - Parameters:
   ///   - name: the tensor's name, which no other tensor has.
@@ -52,8 +52,8 @@ package struct CheckpointContents: Sendable {
     file.add(name, values, shape: shape)
   }
 
-  /// Writes the frame into a sink, in two passes over the tensors: one for the hash, which the header
-  /// in front holds, and one for the compressor.
+  /// Writes the frame into a sink, in two passes over the tensors: one for the hash, which is part
+  /// of the header, and one for the compressor.
   func write(level: Int, path: String, to sink: ZstdCompressor.Sink) throws {
     var complete = file
     complete.metadata["format"] = CheckpointFormat.name

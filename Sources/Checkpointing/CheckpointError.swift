@@ -1,25 +1,25 @@
 import Files
 import TensorCore
 
-/// A checkpoint that cannot be read, written or used, with the place, the reason and the cure.
+/// A checkpoint that cannot be read, written or used.
 package struct CheckpointError: ExplainedError {
-  /// What is wrong, as far as it decides what to do next.
+  /// The kind of defect, which determines the exit code and the fallback.
   package enum Kind: Sendable, Equatable {
     /// There is no such file.
     case missing
-    /// The file is cut short or its bytes were changed.
+    /// The file is truncated or its bytes were changed.
     case damaged
     /// The file is a checkpoint of a version that this program does not read.
     case wrongVersion
     /// The file is no checkpoint of this program.
     case foreignFormat
-    /// The file is a sound checkpoint, but not of the model or run that was asked for.
+    /// The file is a valid checkpoint, but not of the requested model or run.
     case mismatch
     /// The device, the permissions or the memory do not allow it.
     case storage
   }
 
-  /// What is wrong, as far as it decides what to do next.
+  /// The kind of defect, which determines the exit code and the fallback.
   package let kind: Kind
 
   /// The file.
@@ -34,7 +34,7 @@ package struct CheckpointError: ExplainedError {
   /// Describes what is wrong with a checkpoint.
   ///
   /// - Parameters:
-  ///   - kind: what is wrong, as far as it decides what to do next.
+  ///   - kind: the kind of defect.
   ///   - path: the file.
   ///   - place: where in the file.
   ///   - reason: what is wrong.
@@ -83,21 +83,21 @@ extension CheckpointError {
       cure: "Check the device, the permissions and the free memory.")
   }
 
-  /// The same trouble in the words of this room.
+  /// The error of a file operation on a checkpoint.
   init(_ error: FileError) {
     self.init(
       kind: error.isMissing ? .missing : error.isNoFile ? .foreignFormat : .storage,
       path: error.path, place: error.operation, reason: error.reason, cure: error.cure)
   }
 
-  /// The content of a sound frame that is no safetensors file.
+  /// The error of a valid frame whose content is no safetensors file.
   init(_ error: SafetensorsError) {
     self = .foreign(error.path, error.place, error.reason)
   }
 
-  /// Runs what may fail with the errors of the rooms below, and translates them.
+  /// Runs a closure and converts the errors of the Files room.
   ///
-  /// Nothing else is thrown below; an unknown error counts as trouble with the storage.
+  /// An unknown error counts as one of the storage.
   static func translating<Result>(
     _ path: String, _ body: () throws -> Result
   ) throws(CheckpointError) -> Result {

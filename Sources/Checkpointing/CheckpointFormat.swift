@@ -10,7 +10,7 @@ enum CheckpointFormat {
   /// The keys that the writer sets itself.
   static let reservedKeys: Set<String> = ["format", "version", "sha256"]
 
-  /// Refuses files that are no checkpoints, or of another version.
+  /// Throws for a file that is no checkpoint, or of another version.
   static func check(_ metadata: [String: String], _ path: String) throws(CheckpointError) {
     guard let format = metadata["format"] else {
       throw .foreign(path, "metadata format", "it is not there")

@@ -2,10 +2,10 @@ import Crypto
 import Files
 import TensorCore
 
-/// Checks a checkpoint's content while it streams by, and keeps it if asked to.
+/// Verifies the content of a checkpoint as a stream, and optionally keeps it.
 ///
-/// The header is checked as soon as it is complete, before the data are taken; the hash of the data
-/// runs along, so that verifying needs neither a second pass nor memory for the data.
+/// The header is checked as soon as it is complete, before the data; the hash is computed during
+/// the same pass, so that verifying needs no memory for the data.
 final class CheckpointScanner {
   private let path: String
   private let contentByteCount: Int
@@ -14,15 +14,16 @@ final class CheckpointScanner {
   private var start: [UInt8] = []
   private var header: SafetensorsHeader?
 
-  /// Hundreds of times the header of any model; the header is held twice while it is read.
+  /// The largest header in bytes, as it is held twice while it is read; hundreds of times that of
+  /// any model.
   private static let largestHeader = 16 << 20
   private var hash = SHA256()
 
-  /// Begins with an empty content.
+  /// Creates a scanner before the first byte.
   ///
   /// - Parameters:
-  ///   - contentByteCount: the size of the whole content, which is not exceeded.
-  ///   - isKept: whether the content is to stay in memory.
+  ///   - contentByteCount: the size of the whole content in bytes.
+  ///   - isKept: whether the content is kept in memory.
   ///   - path: the file's name, for messages.
   /// - Throws: `CheckpointError` if there is not enough memory.
   init(contentByteCount: Int, isKept: Bool, path: String) throws(CheckpointError) {
@@ -34,9 +35,9 @@ final class CheckpointScanner {
     }
   }
 
-  /// Takes the next piece of the content.
+  /// Processes the next piece of the content.
   ///
-  /// - Throws: `CheckpointError` or `SafetensorsError` if the header is not as it should be.
+  /// - Throws: `CheckpointError` or `SafetensorsError` if the header is invalid.
   func take(_ bytes: UnsafeRawBufferPointer) throws {
     if let kept {
       UnsafeMutableRawBufferPointer(rebasing: kept.mutableBytes[position...]).copyMemory(
@@ -47,11 +48,11 @@ final class CheckpointScanner {
     hash.update(bufferPointer: data)
   }
 
-  /// Takes what belongs to the header, and returns the rest.
+  /// Processes the part that belongs to the header, and returns the rest.
   private func takeHeader(_ bytes: UnsafeRawBufferPointer) throws -> UnsafeRawBufferPointer {
     var rest = bytes[...]
     func take(upTo byteCount: Int) {
-      // A header may come in many pieces, and then holds more than its beginning already.
+      // A header may arrive in many pieces, so that more than its length has arrived before.
       let piece = rest.prefix(max(0, byteCount - start.count))
       start.append(contentsOf: piece)
       rest = rest.dropFirst(piece.count)

@@ -1,12 +1,12 @@
 import Files
 import TensorCore
 
-/// What a search for a sound checkpoint has found.
+/// The result of a search for a valid checkpoint.
 package struct CheckpointSearch: Sendable {
-  /// The newest sound step checkpoint; `nil` if there is none.
+  /// The newest valid step checkpoint; nil if there is none.
   package let checkpoint: Checkpoint?
 
-  /// Why each newer one was passed over, the newest first.
+  /// The errors of the newer ones, the newest first.
   package let rejected: [CheckpointError]
 }
 
@@ -30,7 +30,7 @@ extension CheckpointStore {
     return "\(stepFolder)/\(Self.stepPrefix)\(padding)\(digits)\(Self.suffix)"
   }
 
-  /// The steps that have a checkpoint, sound or not, in rising order.
+  /// The steps that have a checkpoint, valid or not, in ascending order.
   ///
   /// - Throws: `CheckpointError` if the folder cannot be read; one that is missing has no steps.
   package func steps() throws(CheckpointError) -> [Int] {
@@ -42,9 +42,9 @@ extension CheckpointStore {
     }
   }
 
-  /// Reads the newest sound step checkpoint, passing over broken ones.
+  /// Reads the newest valid step checkpoint.
   ///
-  /// - Returns: the checkpoint, and why each newer one was passed over.
+  /// - Returns: the checkpoint, and the errors of the newer ones.
   /// - Throws: `CheckpointError` if the folder cannot be read.
   package func newestValid() throws(CheckpointError) -> CheckpointSearch {
     var rejected: [CheckpointError] = []
@@ -76,7 +76,7 @@ extension CheckpointStore {
     return Int(digits)
   }
 
-  /// Whether a name is that of a checkpoint of ours that was never finished.
+  /// Whether a name is that of an unfinished checkpoint.
   static func isStale(_ name: String) -> Bool {
     guard let final = FileReplacement.finalName(ofTemporary: name) else { return false }
     return final == "best\(suffix)" || step(ofName: final) != nil

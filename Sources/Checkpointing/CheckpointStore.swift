@@ -1,16 +1,16 @@
 import Files
 import TensorCore
 
-/// The checkpoints of a run folder: written so that no moment is without a sound one.
+/// The checkpoints of a run folder, saved so that a valid one exists at any time.
 ///
 ///     <folder>/checkpoints/step-00001200.safetensors.zst
 ///     <folder>/best.safetensors.zst
 ///
 /// A checkpoint is written under a temporary name, made durable, read back and verified, and only
-/// then takes its name, which is made durable too; after that, and never before, old ones go. Only
-/// one process may write in a folder; the run's lock sees to that.
+/// then renamed, durably; old ones are removed after that. Only one process may write in a folder,
+/// which the lock of the run ensures.
 package final class CheckpointStore: Sendable {
-  /// A step of saving that has just been done; tests look at the folder after each.
+  /// A completed step of a save; tests inspect the folder after each.
   enum Operation: Sendable, Equatable {
     case opened
     case written
@@ -21,35 +21,35 @@ package final class CheckpointStore: Sendable {
     case pruned(step: Int)
   }
 
-  /// Is asked before bytes of a checkpoint are written.
+  /// Called before bytes of a checkpoint are written.
   ///
   /// - Parameters:
-  ///   - count: how many bytes come next.
-  ///   - offset: how many of the file have been written.
-  /// - Returns: how many of them to write before it is asked again, 1 to `count`.
-  /// - Throws: what the save is to fail with.
+  ///   - count: the number of bytes that are to be written.
+  ///   - offset: the number of bytes that have been written.
+  /// - Returns: the number of bytes to write before the next call, 1 to `count`.
+  /// - Throws: an error that ends the save.
   package typealias WriteHook = @Sendable (_ count: Int, _ offset: Int) throws -> Int
 
   /// The run folder.
   package let folder: String
 
-  /// How many step checkpoints stay, the newest ones.
+  /// The number of step checkpoints that are kept, the newest ones.
   package let keepLast: Int
 
-  /// How hard zstd tries, 1 to 19.
+  /// The compression level of zstd, 1 to 19.
   package let level: Int
 
-  /// The level for a save that must be done at once: ten times as fast as 3, and a tenth larger.
+  /// The level of an urgent save: ten times as fast as 3, with files a tenth larger.
   package static let urgentLevel = -1
 
   private let afterOperation: @Sendable (Operation) throws -> Void
 
-  /// Describes the store of a run folder, without touching it.
+  /// Describes the store of a run folder; nothing is read or written.
   ///
   /// - Parameters:
   ///   - folder: the run folder.
-  ///   - keepLast: how many step checkpoints stay, at least 1.
-  ///   - level: how hard zstd tries, 1 to 19.
+  ///   - keepLast: the number of step checkpoints that are kept, at least 1.
+  ///   - level: the compression level of zstd, 1 to 19.
   package convenience init(folder: String, keepLast: Int, level: Int = 3) {
     self.init(folder: folder, keepLast: keepLast, level: level) { _ in }
   }
@@ -65,9 +65,9 @@ package final class CheckpointStore: Sendable {
     self.afterOperation = afterOperation
   }
 
-  /// Creates the folder for checkpoints and removes what a killed process has left half written.
+  /// Creates the folder for checkpoints and removes temporary files of a killed process.
   ///
-  /// To be called by the one process that may write here, before it writes.
+  /// To be called before the first save, by the process that holds the lock of the run.
   ///
   /// - Returns: the temporary files that were removed.
   /// - Throws: `CheckpointError`.
@@ -76,17 +76,17 @@ package final class CheckpointStore: Sendable {
     try CheckpointError.translating(folder) {
       try FileSystem.createDirectory(stepFolder)
       try FileSystem.synchronizeDirectory(folder)
-      // A run folder that was made just now needs its name, too; one that may not be looked at has
-      // been made by somebody else.
+      // The name of a new run folder must be durable, too; a parent folder without permission was
+      // not created by this process.
       try? FileSystem.synchronizeDirectory(FileSystem.parent(of: folder))
     }
     return try sweep()
   }
 
-  /// Removes what is half written, of a killed process or of a save that an error has cut short.
+  /// Removes temporary files of a killed process or of a failed save.
   ///
   /// - Returns: the temporary files that were removed.
-  /// - Throws: `CheckpointError`, also where there is no such folder: it is not created.
+  /// - Throws: `CheckpointError`, also if there is no such folder, which is not created.
   @discardableResult
   package func sweep() throws(CheckpointError) -> [String] {
     try CheckpointError.translating(folder) {
@@ -101,19 +101,19 @@ package final class CheckpointStore: Sendable {
     }
   }
 
-  /// Saves the checkpoint of a step; then old ones go, so that the last `keepLast` stay.
+  /// Saves the checkpoint of a step, and then removes all but the last `keepLast`.
   ///
-  /// Checkpoints of later steps, which a run that was set back may have, do not count and stay. The
-  /// run folder must be there: one that was removed does not come back with a part of the run.
+  /// Checkpoints of later steps, which a run may have that was resumed from an earlier one, do not
+  /// count and are kept. The run folder must exist: one that was removed is not created again.
   ///
   /// - Parameters:
   ///   - draft: the tensors and metadata.
   ///   - step: the number of steps done.
-  ///   - level: how hard zstd tries this time; nil for the store's own level.
+  ///   - level: the compression level of this save; nil for the store's own level.
   ///   - writeHook: called before bytes are written.
   /// - Returns: the file.
-  /// - Throws: `CheckpointError`; where the new checkpoint could not be written, its temporary file is
-  ///   removed and all older ones are as they were.
+  /// - Throws: `CheckpointError`; if the new checkpoint cannot be written, its temporary file is
+  ///   removed and all older ones are kept.
   @discardableResult
   package func save(
     _ draft: CheckpointContents, step: Int, level: Int? = nil,
@@ -128,14 +128,14 @@ package final class CheckpointStore: Sendable {
     return path
   }
 
-  /// Saves the best checkpoint in the place of the one before.
+  /// Replaces the best checkpoint.
   ///
   /// - Parameters:
   ///   - draft: the tensors and metadata.
-  ///   - level: how hard zstd tries this time; nil for the store's own level.
+  ///   - level: the compression level of this save; nil for the store's own level.
   ///   - writeHook: called before bytes are written.
   /// - Returns: the file.
-  /// - Throws: `CheckpointError`; the best checkpoint from before then still stands.
+  /// - Throws: `CheckpointError`; the previous best checkpoint is kept then.
   @discardableResult
   package func saveBest(
     _ draft: CheckpointContents, level: Int? = nil, writeHook: WriteHook = { count, _ in count }
@@ -172,7 +172,7 @@ package final class CheckpointStore: Sendable {
     try afterOperation(.synchronizedDirectory)
   }
 
-  /// Verifies what has just been written; a fault here is one of the device, not of the user's file.
+  /// Verifies a file that has just been written; a defect is a failure of the device.
   private func readBack(_ path: String) throws(CheckpointError) {
     do throws(CheckpointError) {
       try Checkpoint.verify(path: path)

@@ -1,10 +1,10 @@
 import CZstd
 
-/// The one checked door to the zstd library.
+/// Checked calls of the zstd library.
 enum Zstd {
-  /// Runs a call of the library, whose result is a size or an error.
+  /// Runs a call whose result is a size or an error code.
   ///
-  /// What fails while reading is the fault of the file; while writing, of the memory or the device.
+  /// An error while reading is one of the file; while writing, one of the memory or the device.
   @discardableResult
   static func check(
     _ operation: String, _ path: String, isReading: Bool, _ call: () -> Int

@@ -2,9 +2,9 @@ import CZstd
 
 /// Compresses a content of known size into one zstd frame with a checksum.
 ///
-/// The memory it takes does not depend on the size of the content.
+/// Its memory does not depend on the size of the content.
 final class ZstdCompressor {
-  /// Takes pieces of the frame one after another; a piece is valid during the call only.
+  /// Receives the frame in consecutive pieces; a piece is valid during the call only.
   typealias Sink = (UnsafeRawBufferPointer) throws -> Void
 
   private let path: String
@@ -12,11 +12,11 @@ final class ZstdCompressor {
   private let output: UnsafeMutableRawBufferPointer
   private var isFinished = false
 
-  /// Begins a frame.
+  /// Starts a frame.
   ///
   /// - Parameters:
-  ///   - level: how hard to try, 1 to 19; negative levels are faster still.
-  ///   - contentByteCount: the size of the whole content, which the frame declares.
+  ///   - level: the compression level, 1 to 19; negative levels are faster still.
+  ///   - contentByteCount: the size of the whole content in bytes, which the frame declares.
   ///   - path: the file's name, for messages.
   /// - Throws: `CheckpointError` if there is not enough memory.
   init(level: Int, contentByteCount: Int, path: String) throws(CheckpointError) {
@@ -42,7 +42,7 @@ final class ZstdCompressor {
     output.deallocate()
   }
 
-  /// Takes the next piece of the content.
+  /// Compresses the next piece of the content.
   ///
   /// - Throws: `CheckpointError`, or whatever the sink throws.
   func write(_ bytes: UnsafeRawBufferPointer, to sink: Sink) throws {
@@ -55,7 +55,7 @@ final class ZstdCompressor {
 
   /// Ends the frame.
   ///
-  /// - Throws: `CheckpointError` if the content was not of the size that was declared, or whatever the
+  /// - Throws: `CheckpointError` if the content does not have the declared size, or whatever the
   ///   sink throws.
   func finish(to sink: Sink) throws {
     precondition(!isFinished, "a frame was ended twice")
@@ -64,7 +64,7 @@ final class ZstdCompressor {
     while try step(&input, ZSTD_e_end, sink) > 0 {}
   }
 
-  /// One call of the library; returns how many bytes it still holds back.
+  /// Calls the library once and returns the number of bytes that remain in its buffer.
   @discardableResult
   private func step(
     _ input: inout ZSTD_inBuffer, _ operation: ZSTD_EndDirective, _ sink: Sink

@@ -1,15 +1,15 @@
 import CZstd
 
-/// Takes one zstd frame piece by piece and gives its content piece by piece.
+/// Decompresses one zstd frame as a stream.
 ///
-/// The frame must declare its content's size, within a limit, and carry a checksum; it must end where
-/// the file ends. The memory it takes is bounded by the largest window that is accepted, whatever the
-/// frame declares.
+/// The frame must declare the size of its content, within a limit, have a checksum, and end where
+/// the file ends. The memory is bounded by the largest window that is accepted, whatever the frame
+/// declares.
 final class ZstdDecompressor {
-  /// Takes pieces of the content one after another; a piece is valid during the call only.
+  /// Receives the content in consecutive pieces; a piece is valid during the call only.
   typealias Sink = (UnsafeRawBufferPointer) throws -> Void
 
-  /// Windows up to 2^27 bytes are accepted, which is what every level of the `zstd` tool stays below.
+  /// Windows of up to 2^27 bytes are accepted; no level of the `zstd` tool exceeds that.
   private static let largestWindowLog: Int32 = 27
 
   private let path: String
@@ -20,10 +20,10 @@ final class ZstdDecompressor {
   private var producedByteCount = 0
   private var isAtEnd = false
 
-  /// The size of the content that the frame declares; `nil` until its header has arrived.
+  /// The size of the content in bytes as the frame declares it; nil before its header has arrived.
   private(set) var contentByteCount: Int?
 
-  /// Begins to read a frame.
+  /// Creates a decompressor before the first byte.
   ///
   /// - Parameters:
   ///   - largestContent: the largest size of the content that is accepted, in bytes.
@@ -47,13 +47,13 @@ final class ZstdDecompressor {
     output.deallocate()
   }
 
-  /// Takes the next piece of the frame.
+  /// Decompresses the next piece of the frame.
   ///
   /// - Throws: `CheckpointError` if the frame is damaged or not of the accepted form, or whatever the
   ///   sink throws.
   func write(_ bytes: UnsafeRawBufferPointer, to sink: Sink) throws {
     if contentByteCount != nil { return try decompress(bytes, to: sink) }
-    // The header is short; the bytes that hold it are kept until it is complete.
+    // The bytes of the header are kept until it is complete.
     pending.append(contentsOf: bytes)
     try pending.withUnsafeBytes { start in
       guard let header = try ZstdFrameHeader(parsing: start, path: path) else { return }
@@ -68,9 +68,9 @@ final class ZstdDecompressor {
     if contentByteCount != nil { pending = [] }
   }
 
-  /// Checks that the frame has come to its end.
+  /// Checks that the frame is complete.
   ///
-  /// - Throws: `CheckpointError` if it has not.
+  /// - Throws: `CheckpointError` if it is not.
   func finish() throws(CheckpointError) {
     guard isAtEnd else {
       throw .damaged(path, "frame", "the file ends inside it")

@@ -1,12 +1,13 @@
-/// The header of a zstd frame, in the one form that checkpoints have.
+/// The header of a zstd frame in the form that checkpoints have.
 ///
-/// The library ignores some bits of the header. They are checked here, so that no changed bit passes
-/// and so that nothing is asked of the library before the frame is known to be one of ours: with a
-/// checksum, with its content's size, without a dictionary.
+/// The library ignores some bits of the header. They are checked here, so that no changed bit is
+/// accepted and the library is called only for frames of the expected form: with a checksum, with
+/// the size of the content, without a dictionary.
 ///
 /// Source: RFC 8878, section 3.1.1.
 struct ZstdFrameHeader: Equatable {
-  /// The longest header: magic number, descriptor, window and an eight-byte size.
+  /// The size of the longest header in bytes: magic number, descriptor, window and an eight-byte
+  /// size.
   static let largestByteCount = 14
 
   /// The size of the content in bytes, as the frame declares it.
@@ -14,7 +15,7 @@ struct ZstdFrameHeader: Equatable {
 
   private static let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
 
-  /// Reads the header, or returns `nil` if more bytes are needed.
+  /// Reads the header; nil if more bytes are needed.
   ///
   /// - Parameters:
   ///   - bytes: the first bytes of the frame.

@@ -12,7 +12,7 @@ import TensorCore
 package final class AdamW {
   /// The settings that do not change during a run.
   package struct Options: Sendable {
-    /// The decay of the first and of the second moment.
+    /// The decay rates b1 of the first and b2 of the second moment.
     package var betas = (first: 0.9, second: 0.999)
     /// Added to the denominator.
     package var epsilon = 1e-8
@@ -21,7 +21,7 @@ package final class AdamW {
     package init() {}
   }
 
-  /// Neighbouring elements that are updated alike.
+  /// Neighbouring elements with the same settings.
   package struct Segment: Sendable {
     /// The elements in the flat buffers.
     package let range: Range<Int>
@@ -54,14 +54,14 @@ package final class AdamW {
 
   private var memoryCheck: MemoryCheck
 
-  /// What the last update has found changed since the one before; nil where nothing was.
+  /// A change since the previous update that the last one has detected; nil without one.
   package var damage: Damage? { memoryCheck.damage }
 
   /// An optimizer with moments of zero.
   ///
   /// - Parameters:
   ///   - options: the settings that do not change during a run.
-  ///   - segments: which elements are updated, and how.
+  ///   - segments: the elements that are updated, with their settings.
   ///   - shard: the elements that this optimizer updates: all, or those of one rank.
   package init(options: Options, segments: [Segment], shard: Range<Int>) {
     self.options = options
@@ -84,9 +84,9 @@ package final class AdamW {
   /// - Parameters:
   ///   - parameters: the flat buffer of values.
   ///   - gradients: the flat buffer of gradients.
-  ///   - gradientScale: the factor of clipping.
-  ///   - rateFactor: the factor of the schedule.
-  ///   - workers: elements are divided between them.
+  ///   - gradientScale: the factor of gradient clipping.
+  ///   - rateFactor: the factor of the learning rate that the schedule gives.
+  ///   - workers: the threads that share the elements.
   package func update(
     _ parameters: UnsafeMutablePointer<Float>, gradients: UnsafePointer<Float>,
     gradientScale: Double, rateFactor: Double, workers: Workers
@@ -195,7 +195,7 @@ private struct SegmentUpdate {
   }
 }
 
-/// `base` to a whole power by repeated squaring, the same on every C library.
+/// `base` to a whole power by repeated squaring, with the same bits on every C library.
 private func power(_ base: Double, _ exponent: Int) -> Double {
   var result = 1.0
   var square = base

@@ -11,7 +11,7 @@ package enum GradientNorm {
   /// - Parameters:
   ///   - gradient: the flat buffer.
   ///   - squares: one number for each of ``FlatBlocks``.
-  ///   - workers: blocks are divided between them.
+  ///   - workers: the threads that share the blocks.
   package static func sumSquares(
     _ gradient: UnsafeMutableBufferPointer<Float>,
     into squares: UnsafeMutableBufferPointer<Double>, workers: Workers

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Linear warm-up, then one of several courses to the end of training.
+/// A learning rate schedule: linear warm-up, then decay.
 package struct LearningRateSchedule: Sendable {
   /// The factor of the learning rate after the warm-up.
   package enum Decay: Sendable, Equatable {
@@ -18,7 +18,7 @@ package struct LearningRateSchedule: Sendable {
   package let totalSteps: Int
 
   /// - Parameters:
-  ///   - warmupSteps: W, not shortened where training is shorter.
+  ///   - warmupSteps: W, the number of warm-up steps, which may exceed T.
   ///   - totalSteps: T, the number of training steps.
   ///   - decay: the factor after the warm-up.
   package init(warmupSteps: Int, totalSteps: Int, decay: Decay = .linear) {

@@ -2,7 +2,7 @@ import Synchronization
 import TensorCore
 
 extension AdamW {
-  /// A change of a segment that no update has made.
+  /// A change of a segment in memory between two updates.
   package struct Damage: Sendable, Equatable {
     /// What was changed.
     package enum Tensor: Sendable { case parameter, firstMoment, secondMoment }

@@ -1,12 +1,12 @@
-/// The scores of a split, as `evaluate` prints them and `result.json` holds them.
+/// The scores of a split in the output of `evaluate` and in `result.json`.
 package struct ClassificationReport: Sendable, Equatable, Codable {
   /// The scores of one emotion.
   package struct Emotion: Sendable, Equatable, Codable {
     /// The name of the emotion.
     package let emotion: String
-    /// The share of the predictions of this emotion that are right, 0...1.
+    /// The share of the predictions of this emotion that are correct, 0...1.
     package let precision: Double
-    /// The share of the utterances of this emotion that were found, 0...1.
+    /// The share of the utterances of this emotion that were predicted as such, 0...1.
     package let recall: Double
     /// The harmonic mean of precision and recall, 0...1.
     package let f1: Double
@@ -35,7 +35,7 @@ package struct ClassificationReport: Sendable, Equatable, Codable {
     case confusionMatrix = "confusion_matrix"
   }
 
-  /// Draws the scores from a confusion matrix.
+  /// Computes the scores from a confusion matrix.
   ///
   /// - Parameters:
   ///   - matrix: The counts of the whole split.
@@ -60,7 +60,7 @@ package struct ClassificationReport: Sendable, Equatable, Codable {
 // MARK: - Reading
 
 extension ClassificationReport {
-  /// Reads a report and refuses one whose matrix is not that of its classes.
+  /// Decodes a report; throws if its matrix does not match its classes.
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     accuracy = try container.decode(Double.self, forKey: .accuracy)
@@ -74,7 +74,7 @@ extension ClassificationReport {
     else {
       throw DecodingError.dataCorruptedError(
         forKey: .confusionMatrix, in: container,
-        debugDescription: "it has not one row and one column for each class")
+        debugDescription: "it does not have one row and one column for each class")
     }
   }
 }

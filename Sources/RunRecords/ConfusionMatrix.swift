@@ -1,6 +1,6 @@
-/// How often each true emotion was predicted as each emotion.
+/// The number of utterances for each pair of labelled and predicted emotion.
 ///
-/// Counts are integers, so the matrices of several ranks add up to the same one in every order.
+/// Counts are integers, so the sum over ranks does not depend on its order.
 package struct ConfusionMatrix: Sendable, Equatable {
   /// The number of emotions K.
   package let classCount: Int
@@ -29,13 +29,13 @@ package struct ConfusionMatrix: Sendable, Equatable {
     counts[truth * classCount + predicted] += 1
   }
 
-  /// Gives the counts as one flat buffer, such as a sum over ranks takes.
+  /// Calls `body` with the counts as one flat buffer, for example to sum them over ranks.
   ///
-  /// - Parameter body: Reads and writes the K x K counts, row-major.
+  /// - Parameter body: Receives the K x K counts, row-major.
   package mutating func withUnsafeMutableCounts<Result, Failure: Error>(
     _ body: (UnsafeMutableBufferPointer<Int64>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    // The pointer is taken back out of `inout` so that a body cannot replace the storage.
+    // The parameter of `body` is not `inout`, so that it cannot replace the storage.
     try counts.withUnsafeMutableBufferPointer { (buffer) throws(Failure) in try body(buffer) }
   }
 
@@ -91,9 +91,9 @@ extension ConfusionMatrix {
 
 /// The scores of one class.
 package struct ClassScore: Sendable, Equatable {
-  /// The share of the predictions of this class that are right, 0...1.
+  /// The share of the predictions of this class that are correct, 0...1.
   package let precision: Double
-  /// The share of the utterances of this class that were found, 0...1.
+  /// The share of the utterances of this class that were predicted as such, 0...1.
   package let recall: Double
   /// The harmonic mean of precision and recall, 0...1.
   package let f1: Double

@@ -1,19 +1,19 @@
 import Files
 import Foundation
 
-/// The process that holds a run folder, as `run.lock` tells it.
+/// The process that holds a run folder; the content of `run.lock`.
 package struct LockOwner: Codable, Equatable, Sendable {
   /// The name of the node.
   package let host: String
 
-  /// The number of the process on that node.
+  /// The process identifier on that node.
   package let pid: Int32
 
-  /// When the process started, in the kernel's clock ticks since boot; tells apart two processes
-  /// that were given the same number.
+  /// The start time of the process in clock ticks since boot, which distinguishes processes with
+  /// the same identifier.
   package let started: UInt64
 
-  /// When the process was last known to live.
+  /// The time of the last heartbeat.
   package var heartbeat: Date
 
   /// The running process.
@@ -24,20 +24,19 @@ package struct LockOwner: Codable, Equatable, Sendable {
       heartbeat: now)
   }
 
-  /// Whether both are the same process, whatever their heartbeats.
+  /// Whether both are the same process, regardless of their heartbeats.
   package func isSameProcess(as other: LockOwner) -> Bool {
     host == other.host && pid == other.pid && started == other.started
   }
 
-  /// Whether this is a process of our own node that has ended.
+  /// Whether this is a process of the given node that has ended.
   package func hasEnded(seenFrom host: String) -> Bool {
     host == self.host && Self.startTime(of: pid) != started
   }
 
   /// Field 22 of `/proc/<pid>/stat`; nil if there is no such process.
   ///
-  /// A process that has ended and that nobody has asked for its exit code yet counts as none: in a
-  /// container it may stay so for ever.
+  /// A zombie counts as none: in a container it may never be reaped.
   private static func startTime(of pid: Int32) -> UInt64? {
     guard let text = KernelFile.text("/proc/\(pid)/stat") else { return nil }
     // The second field, the program's name, may hold spaces; the last ")" ends it.

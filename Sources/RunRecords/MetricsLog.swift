@@ -16,11 +16,11 @@ package final class MetricsLog {
   /// - Parameters:
   ///   - columns: The columns of the run.
   ///   - folder: The run folder, which exists.
-  ///   - step: The step of the checkpoint that the run goes on from: rows of later steps, a row that
-  ///     was cut off, and the score of the test split, which is taken again at the new end, are
+  ///   - step: The step of the checkpoint that the run is resumed from: rows of later steps, a
+  ///     truncated row, and the score of the test split, which is computed again at the end, are
   ///     removed. Nil for a new run: both files start empty.
   ///   - isValidated: Whether the checkpoint was written after the validation of its step; if not,
-  ///     its row is removed, for the validation is done again.
+  ///     its row is removed, because the validation is repeated.
   /// - Throws: `FileError`.
   package init(
     _ columns: MetricsColumns, folder: String, resumingAt step: Int?, isValidated: Bool = false
@@ -47,8 +47,8 @@ package final class MetricsLog {
 
   /// Adds a row to both files.
   ///
-  /// A row that was there before the run was interrupted is not added again: each event has at most
-  /// one row a step, in rising order.
+  /// A row that was written before the run was interrupted is not added again: each event has at
+  /// most one row a step, in ascending order.
   /// - Throws: `FileError`.
   package func add(_ row: MetricsRow) throws(FileError) {
     if let last = lastStep[row.event], row.step <= last { return }
@@ -57,7 +57,7 @@ package final class MetricsLog {
     try table.write(columns.csv(row))
   }
 
-  /// Returns once all rows are on the device, safe from a loss of power; on any thread.
+  /// Writes all rows to the device, so that they survive a loss of power; on any thread.
   ///
   /// - Throws: `FileError`.
   package func synchronize() throws(FileError) {
@@ -74,11 +74,11 @@ package final class MetricsLog {
   }
 }
 
-/// The content of a file of one JSON value a line, some of which may be damaged.
+/// The content of a file with one JSON value on each line; lines may be damaged.
 package struct JSONLines<Value: Decodable> {
   /// The values of all lines that can be read.
   package let values: [Value]
-  /// The numbers, from 1, of the other lines, but for a last one that was cut off.
+  /// The numbers, from 1, of the other lines, except for a truncated last one.
   package let damaged: [Int]
 
   /// Reads a file; one that does not exist has no lines.

@@ -13,7 +13,7 @@ package struct MetricsColumns: Sendable, Equatable {
   package static let learningRate = "learning_rate"
   /// The global gradient norm before clipping.
   package static let gradientNorm = "gradient_norm"
-  /// The number of steps so far that changed nothing, because they were not finite.
+  /// The number of steps so far that were skipped because a value was not finite.
   package static let skipped = "skipped"
   /// The accuracy of an evaluation, 0...1.
   package static let accuracy = "accuracy"
@@ -71,7 +71,7 @@ package struct MetricsColumns: Sendable, Equatable {
 
 /// One row of `metrics.jsonl` and `metrics.csv`: a logged step or an evaluation.
 package struct MetricsRow: Sendable, Equatable {
-  /// What a row describes.
+  /// The kinds of rows.
   package enum Event: String, CaseIterable, Sendable {
     /// A training step.
     case train
@@ -81,7 +81,7 @@ package struct MetricsRow: Sendable, Equatable {
     case test
   }
 
-  /// What the row describes.
+  /// The kind of row.
   package let event: Event
 
   /// The epoch, counted from 1.

@@ -1,8 +1,8 @@
-/// How far a run has come, as the progress line shows it.
+/// The progress of a run, as the progress line shows it.
 package struct ProgressSnapshot: Sendable, Equatable {
   /// The epoch, counted from 1, and the number of epochs.
   package let epoch: Int, epochs: Int
-  /// The number of steps made and the number there will be.
+  /// The number of steps made, and the number of planned steps.
   package let step: Int, steps: Int
   /// The loss of the last step.
   package let loss: Double
@@ -11,7 +11,7 @@ package struct ProgressSnapshot: Sendable, Equatable {
   /// The seconds that are left at that speed.
   package let secondsLeft: Double?
 
-  /// The figures on one line.
+  /// The progress on one line.
   package var text: String {
     var parts = [
       "epoch \(epoch)/\(epochs)", "step \(step)/\(steps)", "loss \(String(fixed: loss, digits: 4))",
@@ -23,7 +23,7 @@ package struct ProgressSnapshot: Sendable, Equatable {
     return parts.joined(separator: "  ")
   }
 
-  /// The line fitted to a terminal: cut to its width, with a bar where there is room for one.
+  /// The line for a terminal: truncated to its width, with a bar if there is room.
   package func line(width: Int) -> String {
     let room = max(1, width - 1)  // the last column would move the cursor to the next line
     guard room >= text.count + 14 else { return String(text.prefix(room)) }
@@ -37,8 +37,8 @@ package struct ProgressSnapshot: Sendable, Equatable {
 
 /// Measures the speed of training over the last steps.
 package struct ProgressMeter: Sendable {
-  /// The weight that each older step loses to the next one.
-  private static let fading = 0.95
+  /// The factor of the weight of older steps with each step.
+  private static let smoothing = 0.95
 
   private let epochs: Int
   private let steps: Int
@@ -47,12 +47,12 @@ package struct ProgressMeter: Sendable {
   private var utterances = 0.0
   private var weight = 0.0
 
-  /// Starts to measure.
+  /// Starts the measurement.
   ///
   /// - Parameters:
   ///   - epochs: The number of epochs of the whole run.
   ///   - steps: The number of steps of the whole run.
-  ///   - now: The present time.
+  ///   - now: The current time.
   package init(epochs: Int, steps: Int, now: ContinuousClock.Instant = .now) {
     self.epochs = epochs
     self.steps = steps
@@ -62,24 +62,24 @@ package struct ProgressMeter: Sendable {
   /// Leaves out the time since the last step, such as that of an evaluation.
   package mutating func skip(to now: ContinuousClock.Instant = .now) { last = now }
 
-  /// Takes in a step that ended now.
+  /// Records a step that ends now.
   ///
   /// - Parameters:
   ///   - epoch: The epoch, counted from 1.
   ///   - step: The number of steps made.
   ///   - loss: The loss of the step.
   ///   - utterances: The number of utterances of the global batch.
-  ///   - now: The present time.
-  /// - Returns: What the progress line shows.
+  ///   - now: The current time.
+  /// - Returns: The progress for the progress line.
   package mutating func advance(
     epoch: Int, step: Int, loss: Double, utterances count: Int,
     now: ContinuousClock.Instant = .now
   ) -> ProgressSnapshot {
     let span = (now - last) / .seconds(1)
     last = now
-    seconds = seconds * Self.fading + span
-    utterances = utterances * Self.fading + Double(count)
-    weight = weight * Self.fading + 1
+    seconds = seconds * Self.smoothing + span
+    utterances = utterances * Self.smoothing + Double(count)
+    weight = weight * Self.smoothing + 1
     let isMeasured = seconds > 0
     return ProgressSnapshot(
       epoch: epoch, epochs: epochs, step: step, steps: steps, loss: loss,

@@ -4,7 +4,7 @@ import Foundation
 
 /// The folder of one run: its configuration, logs, checkpoints and result.
 ///
-/// Only rank 0 holds one. While it is open, `run.lock` keeps other jobs out.
+/// Only rank 0 has one. While it is open, `run.lock` excludes other jobs.
 package final class RunFolder {
   /// The path of the folder.
   package let path: String
@@ -12,11 +12,11 @@ package final class RunFolder {
   /// Its lock.
   package let lock: RunLock
 
-  /// Creates the folder if need be and takes its lock.
+  /// Creates the folder if it is missing and acquires its lock.
   ///
   /// - Parameters:
   ///   - path: The folder.
-  ///   - timing: How the heartbeat of the lock goes.
+  ///   - timing: The times of the heartbeat of the lock.
   /// - Throws: `RunFolderError` if another job uses the folder, `FileError` if it cannot be written.
   package init(path: String, timing: RunLock.Timing = .standard) throws {
     self.path = path
@@ -25,12 +25,12 @@ package final class RunFolder {
     try removeUnfinished()
   }
 
-  /// Removes what a killed job has left half written, but for checkpoints.
+  /// Removes temporary files of a killed job, except for checkpoints.
   private func removeUnfinished() throws(FileError) {
     for name in try FileSystem.list(path) {
       guard let final = FileReplacement.finalName(ofTemporary: name), Self.names.contains(final)
       else { continue }
-      // Another job may be looking for a free folder at this moment.
+      // Another job may be acquiring the lock at the same time.
       let process = name.dropFirst(final.count + 1).dropLast(4)
       if final == Self.lockName, FileSystem.exists("/proc/\(process)") { continue }
       try FileSystem.remove("\(path)/\(name)")
@@ -42,10 +42,10 @@ package final class RunFolder {
     "config.yaml", "metrics.jsonl", "metrics.csv", "samples.jsonl", "result.json", lockName,
   ]
 
-  // An error may pass the place where the folder would be closed.
+  // An error may skip the call of `close()`.
   deinit { try? lock.release() }
 
-  /// The file that log lines are added to.
+  /// The path of the log file.
   package var log: String { "\(path)/log.txt" }
 
   /// Writes `config.yaml`.
@@ -58,18 +58,18 @@ package final class RunFolder {
 
   /// Writes `result.json`.
   ///
-  /// - Throws: `FileError`, or `EncodingError` for a figure that is not finite.
+  /// - Throws: `FileError`, or `EncodingError` for a value that is not finite.
   package func write(_ result: RunResult) throws {
     try FileSystem.write(try JSONText.document(result), to: "\(path)/result.json")
   }
 
-  /// The result of a run that finished in this folder; nil where there is none that can be read.
+  /// The result of a run that has finished in this folder; nil if it cannot be read.
   package func result() -> RunResult? {
     guard let bytes = try? FileSystem.readAll("\(path)/result.json") else { return nil }
     return try? JSONDecoder().decode(RunResult.self, text: bytes)
   }
 
-  /// Removes the result of an earlier, shorter run, which no longer holds.
+  /// Removes the result of an earlier, shorter run.
   ///
   /// - Throws: `FileError`.
   package func removeResult() throws(FileError) {
@@ -78,17 +78,18 @@ package final class RunFolder {
     }
   }
 
-  /// Checks that no other job has taken the folder over, by reading the lock; for every save.
+  /// Checks that no other job has taken over the folder, by reading the lock; to be called before
+  /// every save.
   ///
   /// - Throws: `RunFolderError`.
   package func confirmOwnership() throws(RunFolderError) { try lock.confirm() }
 
-  /// Checks that the folder is where it was, with its lock in it.
+  /// Checks that the folder and its lock still exist.
   ///
   /// - Throws: `RunFolderError`; what is written to open files of a removed folder is lost.
   package func confirmPresence() throws(RunFolderError) { try lock.confirmPresence() }
 
-  /// Gives the folder free for other jobs; an object that goes away does so too.
+  /// Releases the lock, which `deinit` does too.
   ///
   /// - Throws: `FileError`.
   package func close() throws(FileError) { try lock.release() }

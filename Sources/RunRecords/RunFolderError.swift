@@ -1,6 +1,6 @@
 import Files
 
-/// A run folder that this job cannot use, or can no longer use.
+/// A run folder that this job cannot use or has lost.
 package struct RunFolderError: ExplainedError {
   /// The file or folder at fault.
   package let place: String

@@ -3,20 +3,21 @@ import Files
 import Foundation
 import Synchronization
 
-/// Holds a run folder for one job at a time.
+/// The lock of a run folder, which one job may hold at a time.
 ///
-/// The file `run.lock` names the process and carries a heartbeat that a timer renews. A lock is
-/// stale, and taken over, when its process has ended on this node or, on another, its heartbeat is
-/// too old. A job that was stopped so long that another took its folder finds out by `confirm()`. A
-/// job that an error ends releases its lock as an exit handler.
+/// The file `run.lock` names the process and holds a heartbeat that a timer renews. A lock is
+/// stale, and taken over, if its process has ended on this node or, on another node, if its
+/// heartbeat is too old. `confirm()` detects that another job has taken over the folder while this
+/// one was stopped. After an error the lock is released by an exit handler.
 package final class RunLock: Sendable {
-  /// How often the heartbeat is renewed and from which age on it counts as stopped.
+  /// The times of the heartbeat.
   package struct Timing: Sendable {
-    /// The seconds between two heartbeats.
+    /// The number of seconds between two heartbeats.
     package var interval: Double
-    /// The age in seconds from which on a lock is stale.
+    /// The age in seconds at which a lock becomes stale.
     package var limit: Double
-    /// The seconds after which a job that took over a stale lock looks whether it kept it.
+    /// The number of seconds after which a job that took over a stale lock checks that it still
+    /// holds it.
     package var settling: Double
 
     /// Ten seconds between heartbeats, stale after a minute.
@@ -34,11 +35,11 @@ package final class RunLock: Sendable {
     case lost
   }
 
-  /// Takes the lock of a run folder.
+  /// Acquires the lock of a run folder.
   ///
   /// - Parameters:
   ///   - folder: The run folder, which exists.
-  ///   - timing: How the heartbeat goes.
+  ///   - timing: The times of the heartbeat.
   /// - Throws: `RunFolderError` if another job holds the folder, `FileError` if it cannot be written.
   package convenience init(folder: String, timing: Timing = .standard) throws {
     try self.init(folder: folder, timing: timing, owner: .current(at: Date()))
@@ -53,7 +54,7 @@ package final class RunLock: Sendable {
     scheduleHeartbeat()
   }
 
-  /// Checks that the folder is still this job's.
+  /// Checks that this job still holds the lock.
   ///
   /// - Throws: `RunFolderError` if another job has taken it over.
   package func confirm() throws(RunFolderError) {
@@ -69,7 +70,7 @@ package final class RunLock: Sendable {
       cure: "Let that job run, or stop it and start this one again with --resume auto.")
   }
 
-  /// Checks that the lock has not been removed, as it is with the whole folder.
+  /// Checks that the lock, or the whole folder, has not been removed.
   ///
   /// - Throws: `RunFolderError`.
   package func confirmPresence() throws(RunFolderError) {
@@ -79,7 +80,7 @@ package final class RunLock: Sendable {
       cure: "Bring the folder back, or begin a new run; start it with --resume auto.")
   }
 
-  /// Gives the folder free if it is this job's; a second call does nothing.
+  /// Releases the lock if this job holds it; a second call does nothing.
   ///
   /// - Throws: `FileError` if the lock cannot be removed.
   package func release() throws(FileError) {
@@ -105,9 +106,9 @@ extension RunLock {
     }
   }
 
-  /// Replaces a stale lock; of several jobs that do so at once, the last to write keeps it.
+  /// Replaces a stale lock; of several jobs that do so at the same time, the last writer keeps it.
   private func takeOver() throws {
-    // A lock without content is being written at this moment, or its writer died right then.
+    // A lock without content is being written, or its writer died meanwhile.
     var found = Self.read(path)
     for _ in 0..<5 where found == nil {
       Thread.sleep(forTimeInterval: timing.settling)
@@ -119,8 +120,8 @@ extension RunLock {
     if let now = Self.read(path), !now.isSameProcess(as: owner) { throw inUse(by: now) }
   }
 
-  /// On this node the process itself tells whether it lives, be it suspended; from another node, only
-  /// the heartbeat does.
+  /// On this node the process can be checked, even a suspended one; on another node only the
+  /// heartbeat.
   private func isStale(_ other: LockOwner) -> Bool {
     other.host == owner.host
       ? other.hasEnded(seenFrom: owner.host) : age(of: other) > timing.limit
@@ -135,7 +136,7 @@ extension RunLock {
     return RunFolderError(
       place: path,
       reason: "process \(other.pid) on \(other.host) uses this run folder, "
-        + "heard of \(age) s ago",
+        + "last heartbeat \(age) s ago",
       cure: "Choose another --output, or stop that job"
         + (other.host == owner.host
           ? "."
@@ -143,7 +144,7 @@ extension RunLock {
             + "heartbeat."))
   }
 
-  /// Renews the heartbeat again and again until the lock is released, lost or gone.
+  /// Renews the heartbeat periodically until the lock is released, lost or removed.
   private func scheduleHeartbeat() {
     DispatchQueue.global(qos: .utility).asyncAfter(deadline: .now() + timing.interval) {
       [weak self] in
@@ -152,7 +153,8 @@ extension RunLock {
     }
   }
 
-  /// Writes a new heartbeat; a full disk is no reason to stop, as the next one may succeed.
+  /// Writes a new heartbeat; an error such as a full disk is ignored, as the next write may
+  /// succeed.
   ///
   /// - Returns: Whether the lock is still held.
   private func renew() -> Bool {

@@ -3,21 +3,21 @@ import Foundation
 import Logging
 import Synchronization
 
-/// Where a rank's log lines go: standard error and, on rank 0, `log.txt`.
+/// The log of a rank, on standard error and, on rank 0, in `log.txt`.
 ///
 /// On a terminal the progress line is redrawn in place and log lines appear above it. In a file it
 /// becomes a plain line every few seconds.
 package final class RunLog: Sendable {
   private struct State {
     var file: FileWriter?
-    /// Lines for `log.txt` from before the run folder was open.
-    var waiting: [String] = []
+    /// Lines for `log.txt` from before the run folder was opened.
+    var pending: [String] = []
     var showsProgress = false
     var lastDrawn: ContinuousClock.Instant?
     var lastLogged: ContinuousClock.Instant?
   }
 
-  /// The rank that speaks.
+  /// The rank of this log.
   package let rank: Int
 
   private let terminal: Terminal
@@ -25,7 +25,7 @@ package final class RunLog: Sendable {
 
   /// The log of a rank, on standard error.
   ///
-  /// - Parameter rank: The rank; 0 says everything, the others warnings and errors only.
+  /// - Parameter rank: The rank; 0 logs everything, the others only warnings and errors.
   package convenience init(rank: Int) {
     self.init(rank: rank, terminal: .standardError)
   }
@@ -40,20 +40,20 @@ package final class RunLog: Sendable {
     Logger(label: "dferc-dist") { _ in RunLogHandler(log: self) }
   }
 
-  /// Adds all lines from now on, and those from before, to a file.
+  /// Appends all later lines, and the earlier ones, to a file.
   ///
   /// - Parameter path: The file `log.txt` of the run folder.
   /// - Throws: `FileError`.
   package func open(_ path: String) throws(FileError) {
     try state.withLock { (state) throws(FileError) in
       let writer = try FileWriter(path: path, mode: .append)
-      try writer.write(state.waiting.joined())
-      state.waiting = []
+      try writer.write(state.pending.joined())
+      state.pending = []
       state.file = writer
     }
   }
 
-  /// Shows how far the run is, as often as the medium bears; only rank 0 shows it.
+  /// Shows the progress of the run, at a rate that depends on the terminal; only on rank 0.
   package func show(_ progress: ProgressSnapshot, now: ContinuousClock.Instant = .now) {
     guard rank == 0 else { return }
     let isDue = state.withLock { state in
@@ -69,7 +69,7 @@ package final class RunLog: Sendable {
     if isDue { write(progress.text, level: .info, onTerminal: !terminal.isInteractive) }
   }
 
-  /// Removes the progress line, so that what follows starts on a clean line.
+  /// Removes the progress line, so that the next output starts on an empty line.
   package func clearProgress() {
     state.withLock { clear(&$0) }
   }
@@ -84,7 +84,7 @@ package final class RunLog: Sendable {
         clear(&state)
         terminal.line(speaker + kind + message)
       }
-      if rank == 0 { keep("\(Date().ISO8601Format()) \(level) \(message)\n", in: &state) }
+      if rank == 0 { append("\(Date().ISO8601Format()) \(level) \(message)\n", in: &state) }
     }
   }
 
@@ -94,10 +94,10 @@ package final class RunLog: Sendable {
     state.showsProgress = false
   }
 
-  /// Adds a line to the file; a full disk ends the file, not the run.
-  private func keep(_ line: String, in state: inout State) {
+  /// Appends a line to the file; after an error, the file is closed and the run continues.
+  private func append(_ line: String, in state: inout State) {
     guard let file = state.file else {
-      if state.waiting.count < 1000 { state.waiting.append(line) }
+      if state.pending.count < 1000 { state.pending.append(line) }
       return
     }
     do { try file.write(line) } catch {
@@ -108,13 +108,13 @@ package final class RunLog: Sendable {
 }
 
 extension RunLog {
-  /// Adds the message of the error that ends the program to the file.
+  /// Appends the message of the error that ends the program to the file.
   package func programEnds(with message: String) {
     write(message, level: .error, onTerminal: false)
   }
 }
 
-/// Hands the lines of a `Logger` to the log of its rank.
+/// The handler of a `Logger` that writes to the log of its rank.
 package struct RunLogHandler: LogHandler {
   package let log: RunLog
   package var logLevel = Logger.Level.info

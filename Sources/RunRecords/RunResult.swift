@@ -1,4 +1,4 @@
-/// What a finished run leaves behind in `result.json`.
+/// The content of `result.json`, which a finished run writes.
 package struct RunResult: Sendable, Equatable, Codable {
   /// The name of the run.
   package var name: String
@@ -16,9 +16,9 @@ package struct RunResult: Sendable, Equatable, Codable {
   package var validation: ClassificationReport
   /// The scores of that epoch on the test split.
   package var test: ClassificationReport
-  /// The machine and the libraries: ranks, nodes, threads, BLAS kernel, C library and the like.
+  /// The environment of the run: ranks, nodes, threads, BLAS kernel, C library.
   package var environment: [String: String]
-  /// The seconds that this process took, from its start to the result.
+  /// The number of seconds from the start of this process to the result.
   package var timeTotal: Double
 
   package enum CodingKeys: String, CodingKey {
@@ -45,7 +45,7 @@ package struct RunResult: Sendable, Equatable, Codable {
     self.timeTotal = timeTotal
   }
 
-  /// The table of the test split below a line that tells which epoch was chosen.
+  /// The chosen epoch and the table of the test split.
   package var summary: String {
     """
     best epoch \(bestEpoch) of \(epochs) by validation weighted F1 \

@@ -1,9 +1,9 @@
 import Files
 
-/// Writes `samples.jsonl`: which dialogues each step was trained on.
+/// Writes `samples.jsonl`: the dialogues of each training step.
 ///
-/// The files of a run that was interrupted and of one that was not are equal, which shows that no
-/// dialogue was lost or seen twice.
+/// An interrupted and resumed run writes the same file as one that was not interrupted, which
+/// proves that no dialogue is lost or repeated.
 package final class SampleLog {
   private struct Line: Codable {
     let epoch: Int
@@ -25,7 +25,7 @@ package final class SampleLog {
   ///
   /// - Parameters:
   ///   - folder: The run folder, which exists.
-  ///   - step: The step of the checkpoint that the run goes on from: lines of later steps are
+  ///   - step: The step of the checkpoint that the run is resumed from: lines of later steps are
   ///     removed. Nil for a new run: the file starts empty.
   /// - Throws: `FileError`.
   package init(folder: String, resumingAt step: Int?) throws(FileError) {
@@ -37,7 +37,7 @@ package final class SampleLog {
     writer = try FileWriter(path: path, mode: .append)
   }
 
-  /// Whether a run that has logged its samples in a folder is to go on doing so.
+  /// Whether the run in a folder has logged its samples, and is to continue.
   ///
   /// - Parameter folder: The run folder.
   package static func exists(in folder: String) -> Bool { FileSystem.exists(path(in: folder)) }
@@ -55,7 +55,7 @@ package final class SampleLog {
     try writer.write(Line(epoch: epoch, step: step, dialogues: dialogues).json)
   }
 
-  /// Returns once all lines are on the device, safe from a loss of power; on any thread.
+  /// Writes all lines to the device, so that they survive a loss of power; on any thread.
   ///
   /// - Throws: `FileError`.
   package func synchronize() throws(FileError) { try writer.synchronize() }

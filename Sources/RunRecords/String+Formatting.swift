@@ -1,12 +1,12 @@
 import Foundation
 
 extension String {
-  /// A number with a fixed count of digits behind the dot, in every locale.
+  /// A number with a fixed number of digits after the decimal point, in every locale.
   package init(fixed value: Double, digits: Int) {
     self = String(format: "%.\(digits)f", locale: Locale(identifier: "en_US_POSIX"), value)
   }
 
-  /// A span of time as `1:02:03`, or `2:03` below an hour.
+  /// A time in seconds as `1:02:03`, or `2:03` below an hour.
   package init(seconds: Double) {
     guard seconds.isFinite, seconds >= 0, seconds < 1e9 else {
       self = "?"

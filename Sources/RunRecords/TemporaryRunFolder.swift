@@ -1,9 +1,9 @@
 import Files
 import Foundation
 
-/// The folder of a run that keeps nothing; it goes with all that it holds, however the run ends.
+/// A temporary run folder, which is removed with its content however the run ends.
 package final class TemporaryRunFolder: Sendable {
-  /// The path of the folder, which is not made here.
+  /// The path of the folder, which is not created here.
   package let path: String
 
   package init() {
@@ -19,6 +19,6 @@ package final class TemporaryRunFolder: Sendable {
     try FileSystem.removeTree(path)
   }
 
-  /// Removes the folder of a run that an error ends.
+  /// Removes the folder after an error that ends the program.
   package func programEnds(with message: String) { try? FileSystem.removeTree(path) }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// Standard error, which may be a terminal or a file.
+/// An output for log lines: standard error, which may be a terminal or a file.
 package struct Terminal: Sendable {
   /// Whether lines can be redrawn in place.
   package let isInteractive: Bool
@@ -13,12 +13,12 @@ package struct Terminal: Sendable {
   package static var standardError: Terminal {
     let isDumb = ProcessInfo.processInfo.environment["TERM"].map { $0 == "dumb" } ?? true
     return Terminal(isInteractive: isatty(STDERR_FILENO) == 1 && !isDumb, columns: measuredWidth) {
-      // There is nobody left to tell when standard error itself cannot be written.
+      // An error of standard error itself cannot be reported.
       try? FileHandle.standardError.write(contentsOf: Data($0.utf8))
     }
   }
 
-  /// Creates a terminal, for example one that keeps what is written.
+  /// Creates an output, for example one that collects the text in a test.
   package init(
     isInteractive: Bool, columns: @escaping @Sendable () -> Int = { 80 },
     write: @escaping @Sendable (String) -> Void
@@ -28,13 +28,13 @@ package struct Terminal: Sendable {
     self.write = write
   }
 
-  /// The number of columns at this moment; windows are resized.
+  /// The current number of columns, which changes with the window.
   package var width: Int { columns() }
 
   /// Writes a whole line.
   package func line(_ text: String) { write(text + "\n") }
 
-  /// Puts a text in the place of the line that the cursor is in.
+  /// Replaces the text of the current line.
   package func redraw(_ text: String) { write("\r\u{1B}[K" + text) }
 
   private static func measuredWidth() -> Int {

@@ -1,9 +1,9 @@
-/// A table of text: the first column is aligned left, the others right.
+/// A text table whose first column is aligned left, the others right.
 package struct TextTable {
   private var rows: [[String]]
   private var rules: Set<Int> = [1]
 
-  /// A table that has a header, with a rule below it.
+  /// Creates a table with a header and a rule below it.
   package init(header: [String]) {
     rows = [header]
   }
