@@ -1,8 +1,9 @@
 import TensorCore
 
-/// Random dialogues of MELD's sizes for measuring speed; there is nothing to learn in them.
+/// Random dialogues of MELD's lengths and widths for benchmarks.
 package enum BenchmarkWorkload {
-  /// The lengths that dialogues are drawn from, each as likely; their mean is 11.
+  /// The lengths in utterances that dialogues are drawn from, with equal probability; their mean is
+  /// 11.
   package static let dialogueLengths = [
     1, 2, 3, 5, 6, 7, 8, 9, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 24,
   ]
@@ -14,7 +15,7 @@ package enum BenchmarkWorkload {
   ///
   /// - Parameters:
   ///   - dialogueCount: the number of dialogues, at least 1.
-  ///   - seed: decides lengths, labels and features.
+  ///   - seed: the seed of lengths, labels and features.
   ///   - widths: the widths of the modalities.
   /// - Returns: a split named `benchmark` with MELD's seven emotions and standard normal features.
   package static func split(

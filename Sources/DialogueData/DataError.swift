@@ -1,18 +1,18 @@
 import Files
 import TensorCore
 
-/// A dataset that cannot be used: what is wrong, where, and how to put it right.
+/// A dataset that cannot be used.
 package struct DataError: ExplainedError {
-  /// The kinds of trouble, which differ in the program's exit code.
+  /// The kinds of errors, which have different exit codes.
   package enum Kind: Sendable, Equatable {
     /// A folder or file that was named, or that a dataset must have, does not exist.
     case missing
 
-    /// The data is there but wrong.
+    /// The data exists but is invalid.
     case bad
   }
 
-  /// Whether something is absent or wrong.
+  /// The kind of error.
   package let kind: Kind
 
   /// The file or folder.
@@ -24,7 +24,7 @@ package struct DataError: ExplainedError {
   package let reason: String
   package let cure: String
 
-  /// Describes the trouble with one file.
+  /// Describes an error of one file.
   package init(kind: Kind = .bad, file: String, place: String? = nil, reason: String, cure: String)
   {
     self.kind = kind

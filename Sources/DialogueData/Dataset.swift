@@ -1,9 +1,9 @@
 import Files
 import TensorCore
 
-/// What a run wants of a dataset.
+/// The requirements of a run on a dataset.
 package struct ReadingOptions: Sendable, Equatable {
-  /// The modalities the run uses; nil for all that the dataset lists.
+  /// The modalities that the run uses; nil for all that the dataset lists.
   package var modalities: [Modality]?
 
   /// Whether utterances without a label are accepted, as for prediction.
@@ -12,7 +12,7 @@ package struct ReadingOptions: Sendable, Equatable {
   /// Whether a text encoder reads the words, so that text features are neither needed nor read.
   package var hasTextEncoder: Bool
 
-  /// The default uses everything that the dataset lists and wants a label on every utterance.
+  /// By default, all listed modalities are used and every utterance needs a label.
   package init(
     modalities: [Modality]? = nil, allowsMissingEmotion: Bool = false, hasTextEncoder: Bool = false
   ) {
@@ -24,9 +24,9 @@ package struct ReadingOptions: Sendable, Equatable {
 
 /// A dataset folder, or a synthetic corpus in its place.
 ///
-/// The manifest is read at once, splits when they are asked for.
+/// The manifest is read at once, splits on request.
 package struct Dataset: Sendable {
-  /// What the dataset says of itself.
+  /// The description of the dataset.
   package let manifest: DatasetManifest
 
   /// The modalities in use, in the order of `Modality.allCases`.
@@ -43,9 +43,9 @@ package struct Dataset: Sendable {
   ///
   /// - Parameters:
   ///   - folder: the path of the folder.
-  ///   - options: what the run wants of it.
-  /// - Throws: ``DataError`` if the folder or its `dataset.json` is missing or wrong, or does not
-  ///   list a modality that is wanted; `FileError` if the storage fails.
+  ///   - options: the requirements of the run.
+  /// - Throws: ``DataError`` if the folder or its `dataset.json` is missing or invalid, or does not
+  ///   list a required modality; `FileError` if the storage fails.
   package init(folder: String, options: ReadingOptions = ReadingOptions()) throws {
     let reader = try FolderReader(folder: folder, options: options)
     manifest = reader.manifest
@@ -57,7 +57,7 @@ package struct Dataset: Sendable {
   ///
   /// - Parameters:
   ///   - corpus: the corpus.
-  ///   - modalities: those the run uses, all listed by the corpus; nil for all that it lists.
+  ///   - modalities: those that the run uses, all listed by the corpus; nil for all that it lists.
   package init(_ corpus: SyntheticCorpus, modalities: [Modality]? = nil) {
     manifest = corpus.manifest
     self.modalities = Modality.allCases.filter {
@@ -76,15 +76,15 @@ package struct Dataset: Sendable {
     }
   }
 
-  /// Reads or makes a split and checks it completely.
+  /// Reads or generates a split and validates it completely.
   ///
-  /// Every call does the whole work again; keep the result.
+  /// Nothing is cached; keep the result.
   ///
   /// - Parameters:
   ///   - name: the split.
-  ///   - whileReading: called again and again; what it throws ends the work.
+  ///   - whileReading: called periodically; an error that it throws ends the reading.
   /// - Throws: ``DataError`` of kind `missing` if the dataset has no such split or a file of it is
-  ///   absent, of kind `bad` for the first thing that is wrong; `FileError` if the storage fails.
+  ///   absent, of kind `bad` for the first defect; `FileError` if the storage fails.
   package func split(
     _ name: SplitName, whileReading: () throws -> Void = {}
   ) throws -> Split {

@@ -1,7 +1,7 @@
 import Foundation
 import TensorCore
 
-/// What a dataset says of itself, in `dataset.json`.
+/// The description of a dataset in `dataset.json`.
 package struct DatasetManifest: Sendable, Equatable {
   /// The name of the dataset.
   package let name: String
@@ -16,13 +16,13 @@ package struct DatasetManifest: Sendable, Equatable {
   static let format = "dferc-dataset"
   static let version = 1
 
-  /// Wider features are taken for a mistake.
+  /// The largest width of features that is accepted.
   package static let largestWidth = 1 << 20
 
-  /// More emotions are taken for a mistake.
+  /// The largest number of emotions that is accepted.
   package static let largestEmotionCount = 10_000
 
-  /// A longer `dataset.json` is taken for a mistake.
+  /// The largest size of `dataset.json` in bytes that is accepted.
   static let largestByteCount = 1 << 20
 
   /// Describes a dataset.
@@ -32,12 +32,12 @@ package struct DatasetManifest: Sendable, Equatable {
     self.modalities = modalities
   }
 
-  /// Reads and checks the bytes of a `dataset.json`.
+  /// Parses and validates a `dataset.json`.
   ///
   /// - Parameters:
   ///   - bytes: the whole file.
   ///   - path: the file's name, for messages.
-  /// - Throws: ``DataError`` for whatever is not as the format has it.
+  /// - Throws: ``DataError`` for any deviation from the format.
   package init(parsing bytes: [UInt8], path: String) throws(DataError) {
     let fields = try JSONReading.decode(Fields.self, from: bytes[...], file: path, line: nil)
     try fields.check(path: path)
@@ -60,10 +60,10 @@ package struct DatasetManifest: Sendable, Equatable {
     return Array(try encoder.encode(fields)) + [UInt8(ascii: "\n")]
   }
 
-  /// The fields as they stand in the file.
+  /// The fields of the file.
   ///
-  /// Whole numbers are read as `Double`: where another number stands, the decoder would only say
-  /// that the whole file is no JSON.
+  /// Whole numbers are decoded as `Double`: for another number the decoder would only report that
+  /// the file is no JSON.
   private struct Fields: Codable {
     let format: String
     let version: Double

@@ -2,15 +2,15 @@ import Files
 import Foundation
 import TensorCore
 
-/// Writes dataset folders as ``Dataset`` reads them.
+/// Writes dataset folders that ``Dataset`` reads.
 enum DatasetWriter {
   /// Writes a folder; equal splits give equal bytes.
   ///
-  /// The splits come first and `dataset.json` last, so that a folder which holds one is complete.
+  /// `dataset.json` is written last, so that a folder with one is complete.
   ///
   /// - Parameters:
   ///   - manifest: describes the dataset; must list the splits' modalities.
-  ///   - splits: makes the splits one after another.
+  ///   - splits: generates the splits one after another.
   ///   - folder: created if it does not exist; must not hold a dataset.
   ///   - isHalf: whether features are rounded to half precision.
   static func write(

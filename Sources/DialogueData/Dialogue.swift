@@ -1,18 +1,18 @@
-/// What one speaker says in one turn.
+/// One turn of a speaker.
 package struct Utterance: Sendable, Equatable {
   /// The name of the utterance, unique within its dialogue.
   package let id: String
 
-  /// Who speaks, where the data says so.
+  /// The speaker; nil if the data does not name one.
   package let speaker: String?
 
   /// The words.
   package let text: String
 
-  /// The index of the emotion in the split's list of emotions; nil where the data has no label.
+  /// The index of the emotion in the split's list of emotions; nil without a label.
   package let emotion: Int?
 
-  /// Makes an utterance from its parts.
+  /// Creates an utterance from its parts.
   package init(id: String, speaker: String?, text: String, emotion: Int?) {
     self.id = id
     self.speaker = speaker
@@ -21,7 +21,7 @@ package struct Utterance: Sendable, Equatable {
   }
 }
 
-/// A conversation: utterances in the order in which they were spoken.
+/// A conversation: utterances in spoken order.
 package struct Dialogue: Sendable, Equatable {
   /// The name of the dialogue, unique within its split.
   package let id: String
@@ -34,10 +34,10 @@ package struct Dialogue: Sendable, Equatable {
 
   /// The speaker of each utterance, as an index by first appearance in the dialogue.
   ///
-  /// Utterances whose speaker the data does not name share an index.
+  /// Utterances without a named speaker share an index.
   package let speakers: [Int]
 
-  /// Makes a dialogue from its parts.
+  /// Creates a dialogue from its parts.
   package init(id: String, utterances: [Utterance], firstRow: Int) {
     precondition(!utterances.isEmpty, "dialogue \(id) is empty")
     self.id = id

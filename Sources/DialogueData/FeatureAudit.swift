@@ -1,13 +1,13 @@
 import Files
 import TensorCore
 
-/// Reads features once, to find values that are not finite and to take the digest.
+/// Reads features once, to find values that are not finite and to compute the digest.
 ///
 /// A value is NaN or infinite exactly if all bits of its exponent are set, so no value is
-/// converted. The bytes go by in pieces that fit the nearest cache, and both readings are made of a
-/// piece while it is there: the whole costs little more than fetching the file.
+/// converted. The bytes are read in pieces that fit into the first-level cache, and a piece is
+/// tested and digested while it is there: the audit takes little more time than reading the file.
 enum FeatureAudit {
-  /// A place where a value is not finite.
+  /// The position of a value that is not finite.
   struct Finding: Equatable {
     /// The row within the block.
     let row: Int
@@ -15,14 +15,15 @@ enum FeatureAudit {
     let isNaN: Bool
   }
 
-  /// A multiple of every value's size, small enough for the nearest cache.
+  /// The size of a piece in bytes: a multiple of every value's size that fits into the first-level
+  /// cache.
   private static let pieceByteCount = 32 * 1024
 
-  /// Takes the block into the digest, and returns its first value that is not finite.
+  /// Adds the block to a digest and returns its first value that is not finite.
   ///
   /// - Parameters:
   ///   - block: the features.
-  ///   - digest: takes in all of them.
+  ///   - digest: the features are added to it.
   ///   - whileReading: called after every piece.
   static func read(
     _ block: FeatureBlock, into digest: inout StableDigest, whileReading: () throws -> Void
@@ -44,9 +45,8 @@ enum FeatureAudit {
 
   /// Whether all values of a piece are finite.
   ///
-  /// Takes eight bytes at a time, whatever number of values they are. With the exponent bits of a
-  /// value all set, and only then, adding the lowest of them carries into the place of the sign; no
-  /// carry goes beyond, into the next value.
+  /// Tests eight bytes at a time. Adding the lowest exponent bit of a value carries into its sign
+  /// bit exactly if all exponent bits are set; no carry reaches the next value.
   private static func isFinite(_ piece: UnsafeRawBufferPointer, type: FeatureType) -> Bool {
     let repetition: UInt64 = type.byteCount == 4 ? 0x1_0000_0001 : 0x1_0001_0001_0001
     let mask = UInt64(type.exponentMask) &* repetition

@@ -19,7 +19,7 @@ enum FeatureType: String, CaseIterable, Sendable {
   }
 }
 
-/// Consecutive rows of features that stand in one piece of memory, of no particular alignment.
+/// Consecutive rows of features in contiguous memory, which need not be aligned.
 struct FeatureBlock: Sendable {
   let type: FeatureType
   let rowCount: Int
@@ -27,10 +27,10 @@ struct FeatureBlock: Sendable {
 
   /// The `rowCount * width` values, row-major.
   ///
-  /// They are valid while `owner` is alive, and never written again.
+  /// They are valid while `owner` is alive, and are not changed.
   nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
 
-  /// What keeps `bytes` in place: a mapped file or memory.
+  /// The owner of `bytes`: a mapped file or memory.
   let owner: any AnyObject & Sendable
 
   func copy(rows: Range<Int>, to destination: UnsafeMutablePointer<Float>) {
@@ -53,7 +53,7 @@ struct FeatureTable: Sendable {
   let width: Int
   let blocks: [FeatureBlock]
 
-  /// The number of the split's row at which each block begins.
+  /// The row of the split at which each block begins.
   private let firstRows: [Int]
 
   /// Joins blocks of equal width, in the order of the split's rows.
@@ -68,7 +68,7 @@ struct FeatureTable: Sendable {
     }
   }
 
-  /// Makes features in memory.
+  /// Creates features in memory.
   ///
   /// - Parameter fill: writes `rowCount * width` values.
   init(rowCount: Int, width: Int, fill: (UnsafeMutablePointer<Float>) -> Void) {

@@ -3,22 +3,22 @@ import TensorCore
 
 /// The three parts of a dataset.
 package enum SplitName: String, CaseIterable, Sendable {
-  /// What parameters are fitted to.
+  /// The training data.
   case train
 
-  /// What the best epoch is chosen on.
+  /// The data on which the best epoch is chosen.
   case validation
 
-  /// What is scored once, at the end.
+  /// The data that is scored once, at the end.
   case test
 }
 
 /// The dialogues of one part of a dataset, with their features.
 ///
-/// Features of a folder stay where they are, in memory-mapped files; those of a generated corpus
-/// lie in memory. Both are read through ``copyFeatures(_:dialogue:to:)``.
+/// Features of a folder are in memory-mapped files, those of a generated corpus in memory. Both are
+/// read through ``copyFeatures(_:dialogue:to:)``.
 ///
-/// A split has been checked completely when it exists: every value is finite, every label known.
+/// A split is validated before it is created: every value is finite, every label known.
 package final class Split: Sendable {
   /// The name of the split, such as `train`.
   package let name: String
@@ -35,25 +35,24 @@ package final class Split: Sendable {
   /// The names of the emotions; a label is an index in this list.
   package let emotions: [String]
 
-  /// The width of the features of each modality that has features here.
+  /// The width of the features of each modality with features.
   ///
-  /// A modality that the run does not use, or text when a text encoder reads the words themselves,
-  /// is not among them.
+  /// Without modalities that the run does not use, and without text if a text encoder reads it.
   package let modalities: [Modality: Int]
 
-  /// The label of every row, ``unlabelled`` where the data has none.
+  /// The label of every row; ``unlabelled`` without one.
   package let labels: [Int]
 
   /// A digest of the dialogues and of all feature bytes, the same in every process.
   package let digest: UInt64
 
-  /// Stands in ``labels`` for an utterance without a label.
+  /// The value in ``labels`` of an utterance without a label.
   package static let unlabelled = -1
 
   private let features: [Modality: FeatureTable]
   private let indexOfID: [String: Int]
 
-  /// Puts a split together from checked parts.
+  /// Creates a split from validated parts.
   init(
     name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: FeatureTable],
     digest: UInt64
@@ -71,12 +70,12 @@ package final class Split: Sendable {
       dialogues.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Puts a split together in memory.
+  /// Creates a split in memory.
   ///
   /// - Parameters:
   ///   - name: the name of the split.
-  ///   - dialogues: at least one, with rows that follow one another from 0 and labels within the
-  ///     list of emotions.
+  ///   - dialogues: at least one, with consecutive rows from 0 and labels within the list of
+  ///     emotions.
   ///   - emotions: the names of the emotions.
   ///   - features: `[utterances, width]` of each modality, row-major; all values finite.
   package convenience init(
@@ -95,7 +94,7 @@ package final class Split: Sendable {
     self.init(name: name, dialogues: dialogues, emotions: emotions, features: tables)
   }
 
-  /// Puts a split together in memory and takes its digest.
+  /// Creates a split in memory and computes its digest.
   convenience init(
     name: String, dialogues: [Dialogue], emotions: [String], features: [Modality: FeatureTable]
   ) {
@@ -122,7 +121,7 @@ package final class Split: Sendable {
       digest: digest.value)
   }
 
-  /// The place of a dialogue in file order, by its name; nil if there is no such dialogue.
+  /// The index of a dialogue in file order, by its name; nil if there is no such dialogue.
   package func index(ofDialogue id: String) -> Int? { indexOfID[id] }
 
   /// Copies the features of a dialogue, converted to Float32, without allocating.
@@ -130,7 +129,7 @@ package final class Split: Sendable {
   /// - Parameters:
   ///   - modality: one of the keys of ``modalities``.
   ///   - dialogue: the dialogue's index in file order.
-  ///   - destination: room for `[utterances of the dialogue, width]`, row-major.
+  ///   - destination: memory for `[utterances of the dialogue, width]`, row-major.
   package func copyFeatures(
     _ modality: Modality, dialogue: Int, to destination: UnsafeMutablePointer<Float>
   ) {

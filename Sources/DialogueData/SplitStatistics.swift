@@ -1,6 +1,6 @@
 import TensorCore
 
-/// What a split consists of, in numbers.
+/// The statistics of a split.
 package struct SplitStatistics: Sendable {
   /// The name of the split.
   package let name: String
@@ -11,10 +11,10 @@ package struct SplitStatistics: Sendable {
   /// The number of utterances.
   package let utteranceCount: Int
 
-  /// The utterances of the shortest dialogue.
+  /// The number of utterances of the shortest dialogue.
   package let shortestDialogue: Int
 
-  /// The utterances of the longest dialogue.
+  /// The number of utterances of the longest dialogue.
   package let longestDialogue: Int
 
   /// The number of utterances with each emotion, in the dataset's order.
@@ -32,7 +32,7 @@ package struct SplitStatistics: Sendable {
   /// The mean number of utterances of a dialogue.
   package var meanDialogueLength: Double { Double(utteranceCount) / Double(dialogueCount) }
 
-  /// Counts a split through.
+  /// Computes the statistics of a split.
   package init(of split: Split) {
     name = split.name
     dialogueCount = split.dialogues.count

@@ -1,14 +1,14 @@
 import TensorCore
 
-/// The BLAS library as this rank found it.
+/// The BLAS library of this rank.
 package struct BLASFacts: Sendable, Equatable {
-  /// The kernel that it chose for this processor, such as `Haswell`.
+  /// The kernel that it has selected for this processor, such as `Haswell`.
   package let kernel: String
 
   /// Version and build options.
   package let configuration: String
 
-  /// The number of threads that a product may use.
+  /// The largest number of threads of a product.
   package let threads: Int
 
   /// The value of `OPENBLAS_CORETYPE`, which forces a kernel.
@@ -29,19 +29,19 @@ package struct BLASFacts: Sendable, Equatable {
   /// Kernels with 256-bit vectors and fused multiply-add.
   private static let middleKernels: Set = ["haswell", "zen"]
 
-  /// What is right and wrong with it.
+  /// The findings about the library.
   ///
   /// - Parameters:
-  ///   - processor: that it runs on.
-  ///   - wantedThreads: the number of threads that the program has asked it for.
+  ///   - processor: the processor of this node.
+  ///   - wantedThreads: the number of threads that the program has set.
   package func findings(on processor: ProcessorFeatures, wantedThreads: Int) -> [Finding] {
     [kernelFinding(processor), threadFinding(wantedThreads)]
   }
 
-  /// The kernel that would suit the processor better; nil where the chosen one is the best known.
+  /// A kernel for wider vectors of the processor; nil if the selected one is the best known.
   ///
-  /// Open questions of a new processor are decided by its features: a library that is older than
-  /// the processor falls back to kernels of an earlier generation.
+  /// The features of the processor decide: a library that is older than the processor selects
+  /// kernels of an earlier generation.
   package func betterKernel(on processor: ProcessorFeatures) -> String? {
     let chosen = kernel.lowercased()
     if Self.wideKernels.contains(chosen) { return nil }

@@ -6,13 +6,13 @@ import MPIKit
 import TensorCore
 import Training
 
-/// What is wrong with this machine and this launch.
+/// The result of `doctor`: the defects of this machine and of this launch.
 package struct Diagnosis {
   /// The findings of all ranks.
   package let report: HealthReport
 
-  /// What training would end with: `FileError` if checkpoints cannot be written (exit code 74), else
-  /// `TrainingError` of kind `usage` (64); nil where no error was found.
+  /// The error for the exit code: `FileError` if checkpoints cannot be written (74), else
+  /// `TrainingError` of kind `usage` (64); nil without an error.
   package let failure: (any Error)?
 
   /// Starts the ranks, checks the machine and the launch, and ends the ranks.
@@ -26,7 +26,7 @@ package struct Diagnosis {
     let findings = try examination.findings()
     let all = try examination.team.collective.gather(
       Array(JSONEncoder().encode(findings)), to: 0)
-    examination.alarm.cancel()
+    examination.startTimeout.cancel()
     try examination.team.world.finish()
     guard examination.team.isRoot else { return nil }
     let report = HealthReport(
@@ -45,23 +45,23 @@ package struct Diagnosis {
 
 /// One run of `doctor` on one rank.
 private struct Examination {
-  /// Far more seconds than a start on many nodes takes.
-  private static let patience = 60.0
+  /// The number of seconds that the ranks may take to connect, far more than on many nodes.
+  private static let startTimeoutSeconds = 60.0
 
   let team: RankTeam
-  let alarm: StartTimeout
+  let startTimeout: StartTimeout
   let storage: StorageProbe?
   private let variables = ProcessInfo.processInfo.environment
   private let run = TypicalRun()
 
   /// Collective.
   init(threads: Int?) throws {
-    alarm = StartTimeout(seconds: Self.patience)
+    startTimeout = StartTimeout(seconds: Self.startTimeoutSeconds)
     team = try RankTeam.join(threads: threads)
     storage = team.isRoot ? .ofWorkingFolder(for: run) : nil
   }
 
-  /// What this rank finds.
+  /// The findings of this rank.
   ///
   /// Collective.
   func findings() throws -> RankFindings {
@@ -78,7 +78,7 @@ private struct Examination {
     return findings
   }
 
-  /// What one rank of each node says for all of them.
+  /// The findings of each node, on one of its ranks.
   ///
   /// Collective.
   private func nodeFindings(_ launch: LaunchProbe) throws -> [Finding] {
@@ -90,7 +90,7 @@ private struct Examination {
     return isSpeaker ? findings : []
   }
 
-  /// Whether this node sees the folder in which rank 0 works.
+  /// A finding if this node does not see the working folder of rank 0.
   ///
   /// Collective.
   private func sharedFolder() throws -> Finding? {

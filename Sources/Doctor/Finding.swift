@@ -1,16 +1,16 @@
-/// One thing that `doctor` has looked at, and what it found.
+/// The result of one check of `doctor`.
 package struct Finding: Codable, Sendable, Equatable {
-  /// How bad it is.
+  /// The severity of a finding.
   package enum Severity: String, Codable, Sendable {
-    /// As it should be.
+    /// No defect.
     case ok
-    /// It works, but slowly or not everywhere.
+    /// Training works, but slowly or not everywhere.
     case warning
-    /// Training cannot work like this.
+    /// Training cannot work.
     case error
   }
 
-  /// What the finding is about, in the order of the report.
+  /// The subject of a finding, in the order of the report.
   package enum Area: String, Codable, Sendable, CaseIterable {
     case processor, mpi, threads, blas, memory, storage
   }
@@ -21,25 +21,25 @@ package struct Finding: Codable, Sendable, Equatable {
   /// What was found, without a full stop.
   package let message: String
 
-  /// What to do about it, as whole sentences; nil where nothing is to be done.
+  /// What to do about it, in whole sentences; nil if nothing has to be done.
   package let cure: String?
 
-  /// Something that is as it should be.
+  /// A finding without a defect.
   package static func ok(_ area: Area, _ message: String) -> Finding {
     Finding(severity: .ok, area: area, message: message, cure: nil)
   }
 
-  /// Something that slows training down, or that may fail later.
+  /// A defect that slows training down, or that may cause a failure later.
   package static func warning(_ area: Area, _ message: String, cure: String) -> Finding {
     Finding(severity: .warning, area: area, message: message, cure: cure)
   }
 
-  /// Something with which training cannot work.
+  /// A defect with which training cannot work.
   package static func error(_ area: Area, _ message: String, cure: String) -> Finding {
     Finding(severity: .error, area: area, message: message, cure: cure)
   }
 
-  /// A warning of another room, whose first sentence says what is wrong and the rest the cure.
+  /// A warning from a text whose first sentence is the message and the rest the cure.
   package static func warning(_ area: Area, sentences: String) -> Finding {
     guard let stop = sentences.range(of: ". ") else {
       let message = sentences.hasSuffix(".") ? String(sentences.dropLast()) : sentences
@@ -50,17 +50,17 @@ package struct Finding: Codable, Sendable, Equatable {
   }
 }
 
-/// The findings of one rank, as they travel to rank 0.
+/// The findings of one rank, as they are sent to rank 0.
 package struct RankFindings: Codable, Sendable {
   /// The rank's node.
   package let host: String
 
-  /// What every rank has to say for itself.
+  /// The findings about the rank.
   package var ofRank: [Finding] = []
 
-  /// What one rank of each node says for the node.
+  /// The findings about the node, on one of its ranks.
   package var ofNode: [Finding] = []
 
-  /// What rank 0 says for the job.
+  /// The findings about the job, on rank 0.
   package var ofJob: [Finding] = []
 }

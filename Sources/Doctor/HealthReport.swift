@@ -1,13 +1,13 @@
-/// What `doctor` prints: the findings of all ranks, equal ones merged.
+/// The output of `doctor`: the findings of all ranks, equal ones merged.
 package struct HealthReport: Encodable, Sendable {
-  /// A finding and where it holds.
+  /// A finding and the ranks or nodes that have it.
   package struct Entry: Encodable, Sendable, Equatable {
     package let finding: Finding
 
-    /// The ranks that have it; nil where it holds for a whole node or the whole job.
+    /// The ranks that have it; nil for a finding about a node or the job.
     package let ranks: [Int]?
 
-    /// The nodes that have it; nil where it holds for the whole job.
+    /// The nodes that have it; nil for a finding about the job.
     package let hosts: [String]?
 
     package enum CodingKeys: String, CodingKey {
@@ -28,16 +28,16 @@ package struct HealthReport: Encodable, Sendable {
   /// All findings, by area.
   package let findings: [Entry]
 
-  /// How many ranks were asked.
+  /// The number of ranks.
   package let ranks: Int
 
-  /// How many warnings there are.
+  /// The number of warnings.
   package let warnings: Int
 
-  /// How many errors there are.
+  /// The number of errors.
   package let errors: Int
 
-  /// Merges what the ranks have found.
+  /// Merges the findings of all ranks.
   ///
   /// - Parameter ranks: the findings of each rank, in rank order.
   package init(_ ranks: [RankFindings]) {
@@ -79,7 +79,7 @@ package struct HealthReport: Encodable, Sendable {
     text + String(repeating: " ", count: max(0, width - text.count))
   }
 
-  /// Breaks a text into lines of at most 96 characters; all but the first are indented by blanks.
+  /// Breaks a text into lines of at most 96 characters; all but the first are indented.
   private static func wrapped(_ text: String, indent: String) -> String {
     var lines = [indent]
     for word in text.split(separator: " ") {
@@ -93,7 +93,7 @@ package struct HealthReport: Encodable, Sendable {
 }
 
 extension HealthReport.Entry {
-  /// Where a finding holds, unless it holds everywhere.
+  /// The ranks or nodes of a finding, unless all have it.
   fileprivate func place(rankCount: Int, hostCount: Int) -> String {
     if let ranks {
       guard ranks.count < rankCount else { return "" }

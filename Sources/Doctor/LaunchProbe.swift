@@ -5,7 +5,7 @@ import MPIKit
 import TensorCore
 import Training
 
-/// A try-out of the ranks: whether they reach one another, and how they share their nodes.
+/// A test of the launch: the connection of the ranks, and how they share their nodes.
 package struct LaunchProbe {
   private let team: RankTeam
   private let variables: [String: String]
@@ -18,7 +18,7 @@ package struct LaunchProbe {
     self.variables = variables
   }
 
-  /// What rank 0 has to say about MPI.
+  /// The findings about MPI, on rank 0.
   ///
   /// Collective.
   package func connection() throws -> [Finding] {
@@ -48,9 +48,9 @@ package struct LaunchProbe {
     variables["OMPI_COMM_WORLD_SIZE"] == nil ? "a launcher with PMIx (srun)" : "mpirun"
   }
 
-  /// Ranks that differ in what decides results.
+  /// The findings about ranks whose software differs in ways that change results.
   ///
-  /// Collective; the answer is complete on rank 0.
+  /// Collective; complete on rank 0.
   package func differences() throws -> [Finding] {
     var facts = RunDescription.libraries
     facts["threads"] = String(team.world.share.threads)
@@ -88,10 +88,10 @@ package struct LaunchProbe {
     }
   }
 
-  /// How this node's ranks pass on data.
+  /// The finding about how the ranks of this node exchange data.
   package func exchange(of run: TypicalRun) throws -> [Finding] {
     guard team.collective.size > 1, let world = team.world.mpi else { return [] }
-    // Made for its effect: the warnings say whether the gradients will lie in shared memory.
+    // Allocated only for its warnings, which tell whether gradients will be in shared memory.
     _ = try team.collective.makeSharedBuffer(count: run.parameterCount)
     var findings = world.warnings.map { Finding.warning(.memory, sentences: $0) }
     if findings.isEmpty && world.layout.node.size > 1 {
@@ -112,7 +112,7 @@ package struct LaunchProbe {
     return .ok(.mpi, "single-copy messages inside a node: \(mechanism)")
   }
 
-  /// How this rank's threads fit its cores; the warnings are those at the start of a run.
+  /// The findings about threads and cores of this rank, with the warnings of a run.
   package func threads() -> [Finding] {
     let share = team.world.share
     let warnings = share.warnings.map { Finding.warning(.threads, sentences: $0) }
@@ -126,7 +126,7 @@ package struct LaunchProbe {
     return warnings.isEmpty ? [facts] + idleCores : [facts] + warnings
   }
 
-  /// Cores that the launcher has shut this job out of.
+  /// The finding about cores of this node that the launcher does not let this job use.
   private var idleCores: [Finding] {
     let share = team.world.share
     let usable = min(

@@ -1,29 +1,29 @@
 import Files
 import TensorCore
 
-/// The mounted file systems that this process sees.
+/// The mounted file systems in the namespace of this process.
 package struct MountTable: Sendable, Equatable {
   /// One mounted file system.
   package struct Mount: Sendable, Equatable {
     /// The folder at which it is mounted.
     package let folder: String
-    /// The kernel's name of its kind, such as `ext4` or `nfs4`.
+    /// Its type, such as `ext4` or `nfs4`.
     package let kind: String
   }
 
-  /// All of them; a later one hides an earlier one at the same folder.
+  /// All mounts; a later one hides an earlier one of the same folder.
   package let mounts: [Mount]
 
-  /// Kinds that keep their files on another machine.
+  /// The types with files on another machine.
   private static let networkKinds: Set = [
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "glusterfs",
     "gpfs", "lustre", "nfs", "nfs4", "orangefs", "panfs", "smb3", "wekafs",
   ]
 
-  /// Kinds that keep their files in memory.
+  /// The types with files in memory.
   private static let memoryKinds: Set = ["ramfs", "tmpfs"]
 
-  /// Reads the table.
+  /// Parses the table.
   ///
   /// - Parameter description: the text of `/proc/self/mountinfo`.
   package init(_ description: String) {
@@ -36,7 +36,7 @@ package struct MountTable: Sendable, Equatable {
     }
   }
 
-  /// This process's table.
+  /// The table of this process.
   package static var ofThisProcess: MountTable {
     MountTable(KernelFile.text("/proc/self/mountinfo") ?? "")
   }
@@ -52,7 +52,7 @@ package struct MountTable: Sendable, Equatable {
     return holding.last { $0.folder.utf8.count == deepest }
   }
 
-  /// Blanks and backslashes of a folder's name stand as three octal digits.
+  /// Replaces the escapes of blanks and backslashes, which have three octal digits.
   private static func unescaped(_ text: Substring) -> String {
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
@@ -70,10 +70,10 @@ package struct MountTable: Sendable, Equatable {
 }
 
 extension MountTable.Mount {
-  /// Whether its files lie on another machine.
+  /// Whether its files are on another machine.
   package var isRemote: Bool { MountTable.isNetwork(kind) }
 
-  /// Whether its files are gone after a restart.
+  /// Whether its files are lost after a restart.
   package var isVolatile: Bool { MountTable.isMemory(kind) }
 }
 

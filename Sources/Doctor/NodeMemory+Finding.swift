@@ -1,14 +1,14 @@
 import JobControl
 
 extension NodeMemory {
-  /// Whether it suffices.
+  /// The finding about whether the memory suffices.
   ///
   /// - Parameters:
-  ///   - ranks: the ranks on this node.
-  ///   - bytes: what each of them needs.
+  ///   - ranks: the number of ranks on this node.
+  ///   - bytes: the number of bytes that each of them needs.
   package func finding(ranks: Int, bytes: Int) -> Finding {
     guard let available else {
-      return .ok(.memory, "the kernel does not tell how much memory is available")
+      return .ok(.memory, "the kernel does not report the available memory")
     }
     let needed = ranks * bytes
     let place = isLimited ? "the container has" : "the node has"

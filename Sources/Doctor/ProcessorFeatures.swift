@@ -1,15 +1,15 @@
 import Files
 import TensorCore
 
-/// What the processor of this node can do, as the kernel tells it.
+/// The features of the processor of this node, as the kernel lists them.
 package struct ProcessorFeatures: Sendable, Equatable {
-  /// The model's name, or `unknown`.
+  /// The name of the model, or `unknown`.
   package let name: String
 
-  /// The kernel's words for what it can do, such as `avx2`.
+  /// The kernel's names of its features, such as `avx2`.
   package let flags: Set<String>
 
-  /// Reads the description of the first processor.
+  /// Parses the description of the first processor.
   ///
   /// - Parameter description: the text of `/proc/cpuinfo`.
   package init(_ description: String) {
@@ -25,7 +25,7 @@ package struct ProcessorFeatures: Sendable, Equatable {
     flags = Set(list.split(separator: " ").map(String.init))
   }
 
-  /// This node's processor.
+  /// The processor of this node.
   package static var ofThisNode: ProcessorFeatures {
     ProcessorFeatures(KernelFile.text("/proc/cpuinfo") ?? "")
   }
@@ -33,7 +33,7 @@ package struct ProcessorFeatures: Sendable, Equatable {
   /// Whether it has 256-bit vectors and fused multiply-add, which the default build uses.
   package var hasAVX2: Bool { flags.isSuperset(of: ["avx2", "fma"]) }
 
-  /// Whether it has the 512-bit vectors that OpenBLAS has kernels for.
+  /// Whether it has the 512-bit vector instructions that OpenBLAS uses.
   package var hasAVX512: Bool {
     flags.isSuperset(of: ["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"])
   }
@@ -47,7 +47,7 @@ extension Substring {
   }
 }
 
-/// How this program was compiled.
+/// The build options of this program.
 package struct BuildFacts: Sendable, Equatable {
   /// Whether it was compiled for processors without AVX2.
   package let isPortable: Bool
@@ -78,7 +78,7 @@ package struct BuildFacts: Sendable, Equatable {
     return BuildFacts(isPortable: isPortable, isDebug: isDebug, isX86: isX86)
   }
 
-  /// Whether the program fits the processor.
+  /// The findings about build and processor.
   package func findings(on processor: ProcessorFeatures) -> [Finding] {
     var findings = [vectorFinding(processor)]
     if isDebug {

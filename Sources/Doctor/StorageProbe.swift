@@ -3,32 +3,32 @@ import Foundation
 import JobControl
 import TensorCore
 
-/// A try-out of the folder that checkpoints go to.
+/// A test of the folder of checkpoints.
 package struct StorageProbe {
-  /// What was found.
+  /// The findings.
   package private(set) var findings: [Finding] = []
 
-  /// What training would end with; nil where it can write.
+  /// The error of writing; nil without one.
   package private(set) var failure: FileError?
 
   private let folder: String
 
-  /// The longest time that a small file may take to be safe on the device.
-  private static let patience = 0.5
+  /// The largest number of seconds for writing a small file durably.
+  private static let slowWriteSeconds = 0.5
 
-  /// Tries `runs` in the working folder, or the working folder itself where there is no `runs` yet.
+  /// Tests `runs` in the working folder, or the working folder itself if there is no `runs`.
   ///
-  /// - Parameter run: whose checkpoints must fit.
+  /// - Parameter run: the run whose checkpoints must fit.
   package static func ofWorkingFolder(for run: TypicalRun) -> StorageProbe {
     StorageProbe(
       folder: FileSystem.isDirectory("runs") ? "runs" : ".", run: run, table: .ofThisProcess)
   }
 
-  /// Tries a folder.
+  /// Tests a folder.
   ///
   /// - Parameters:
-  ///   - folder: which must exist.
-  ///   - run: whose checkpoints must fit.
+  ///   - folder: the folder, which must exist.
+  ///   - run: the run whose checkpoints must fit.
   ///   - table: the mounted file systems.
   package init(folder: String, run: TypicalRun, table: MountTable) {
     self.folder = folder
@@ -41,7 +41,8 @@ package struct StorageProbe {
     describe(table)
   }
 
-  /// Writes, secures, renames and removes a small file, as a checkpoint is; returns the seconds.
+  /// Writes, synchronizes, renames and removes a small file, as for a checkpoint; returns the
+  /// number of seconds.
   private static func writeOnce(in folder: String) throws(FileError) -> Double {
     let clock = ContinuousClock()
     let start = clock.now
@@ -56,7 +57,7 @@ package struct StorageProbe {
   private mutating func report(seconds: Double) {
     let time = String(fixed: seconds * 1000, digits: 1)
     let facts = "a file was written to \(place) and was safe on the device after \(time) ms"
-    guard seconds > Self.patience else { return findings.append(.ok(.storage, facts)) }
+    guard seconds > Self.slowWriteSeconds else { return findings.append(.ok(.storage, facts)) }
     findings.append(
       .warning(
         .storage, facts,
@@ -102,15 +103,15 @@ package struct StorageProbe {
   private var place: String { folder == "." ? "the working folder" : "the folder \(folder)" }
 }
 
-/// A file that tells whether nodes see the same folder.
+/// A file by which nodes check that they see the same folder.
 package struct ProbeFile {
-  /// A name that no other process uses.
+  /// A unique name.
   package static var name: String {
     ".dferc-doctor-\(ProcessInfo.processInfo.hostName)-"
       + "\(ProcessInfo.processInfo.processIdentifier)"
   }
 
-  /// Where the file lies; empty where it could not be written.
+  /// The path of the file; empty if it could not be written.
   package let path: String
 
   /// Writes the file to the working folder.
@@ -120,12 +121,12 @@ package struct ProbeFile {
     self.path = isWritten ? path : ""
   }
 
-  /// Removes the file again.
+  /// Removes the file.
   package func remove() {
     if !path.isEmpty { try? FileSystem.remove(path) }
   }
 
-  /// What a node that does not see the file has to be told; nil where it sees it.
+  /// The finding of a node that does not see the file; nil if it does.
   package static func finding(at path: String) -> Finding? {
     guard !path.isEmpty, !FileSystem.exists(path) else { return nil }
     return .warning(

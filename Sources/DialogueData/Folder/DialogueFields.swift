@@ -7,10 +7,10 @@ struct DialogueFields: Codable {
 }
 
 extension DialogueFields {
-  /// Reads no further than to the first utterance that lacks what every utterance must have.
+  /// Decodes up to the first utterance that lacks a required field.
   ///
-  /// That one ends the reading in any case, and a list of a million of its kind takes little room in
-  /// a file but much in memory.
+  /// That one is an error in any case, and a short file may hold a million of them, which take much
+  /// memory.
   init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     id = try container.decodeIfPresent(String.self, forKey: .id)

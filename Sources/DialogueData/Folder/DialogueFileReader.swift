@@ -1,15 +1,16 @@
 import Files
 import TensorCore
 
-/// Reads the dialogues of a split from its `.jsonl` files, a dialogue a line.
+/// Reads the dialogues of a split from its `.jsonl` files, one dialogue on each line.
 ///
 /// Names of dialogues must be unique in the split, names of utterances in their dialogue. Empty
-/// lines are passed over, and fields that the format does not know are ignored.
+/// lines and unknown fields are ignored.
 struct DialogueFileReader {
-  /// Longer lines are taken for a mistake.
+  /// The largest length of a line in bytes that is accepted.
   static let largestLine = 4 << 20
 
-  /// Larger files are refused: they are held in memory while they are read.
+  /// The largest size of a file in bytes that is accepted, as it is held in memory while it is
+  /// read.
   static let largestFile = 1 << 32
 
   let emotions: [String]
@@ -18,7 +19,7 @@ struct DialogueFileReader {
   private let labels: [String: Int]
   private var linesOfNames: [String: Line] = [:]
 
-  /// The dialogues read so far, with rows that count through all files.
+  /// The dialogues read so far, with rows numbered across all files.
   private(set) var dialogues: [Dialogue] = []
 
   /// The utterances of the dialogues read so far.
@@ -118,7 +119,7 @@ struct DialogueFileReader {
   }
 }
 
-/// A place in a file of dialogues, put into words only for a message.
+/// A place in a file of dialogues, which is formatted only for a message.
 private struct Line {
   let file: String
   let number: Int

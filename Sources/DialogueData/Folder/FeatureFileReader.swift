@@ -1,7 +1,7 @@
 import Files
 import TensorCore
 
-/// Reads and checks the features of the dialogues of one `.jsonl` file.
+/// Reads and validates the features of the dialogues of one `.jsonl` file.
 struct FeatureFileReader {
   /// The path of the `.safetensors` file.
   let path: String
@@ -9,7 +9,7 @@ struct FeatureFileReader {
   /// The path of the `.jsonl` file with the same rows, for messages.
   let dialoguePath: String
 
-  /// The dialogues whose rows the file holds.
+  /// The dialogues whose rows are in the file.
   let dialogues: ArraySlice<Dialogue>
 
   /// The modalities to read, with their widths in `dataset.json`.
@@ -18,7 +18,7 @@ struct FeatureFileReader {
   /// The features of each modality, in the order of `widths`.
   ///
   /// - Parameters:
-  ///   - digest: takes in all of them.
+  ///   - digest: the features are added to it.
   ///   - whileReading: called after every piece.
   func read(
     into digest: inout StableDigest, whileReading: () throws -> Void
@@ -88,7 +88,7 @@ struct FeatureFileReader {
     }
   }
 
-  /// Names the dialogue and the utterance of a value that is not finite.
+  /// The error of a value that is not finite, with its dialogue and utterance.
   private func notFinite(_ finding: FeatureAudit.Finding, _ modality: Modality) -> DataError {
     let firstRow = dialogues.first?.firstRow ?? 0
     let row = firstRow + finding.row

@@ -23,7 +23,7 @@ struct FolderReader: Sendable {
     modalities = try Self.modalities(for: options, of: manifest, path: path)
   }
 
-  /// The modalities in use, all of which must be listed; text need not if an encoder reads it.
+  /// The modalities in use, which must all be listed, except for text that an encoder reads.
   private static func modalities(
     for options: ReadingOptions, of manifest: DatasetManifest, path: String
   ) throws(DataError) -> [Modality] {
@@ -44,7 +44,7 @@ struct FolderReader: Sendable {
     return Modality.allCases.filter(wanted.contains)
   }
 
-  /// The content of a file that the dataset must have.
+  /// Reads a file that the dataset must have.
   ///
   /// - Parameters:
   ///   - path: the file.
@@ -70,13 +70,13 @@ struct FolderReader: Sendable {
     }
   }
 
-  /// The splits of which there are dialogues.
+  /// The splits with dialogues in the folder.
   func splitNames() throws(FileError) -> [SplitName] {
     let names = try FileSystem.list(folder)
     return SplitName.allCases.filter { SplitFiles.arePresent(of: $0, among: names) }
   }
 
-  /// Reads a split and checks it completely.
+  /// Reads a split and validates it completely.
   ///
   /// - Parameters:
   ///   - name: the split.
@@ -100,7 +100,7 @@ struct FolderReader: Sendable {
       features: tables(joining: blocks), digest: digest.value)
   }
 
-  /// The modalities whose features are read; with a text encoder, text is not among them.
+  /// The modalities whose features are read, and their widths; without text if an encoder reads it.
   private var featureWidths: [(modality: Modality, width: Int)] {
     modalities.compactMap { modality in
       if modality == .text && options.hasTextEncoder { return nil }
@@ -108,7 +108,7 @@ struct FolderReader: Sendable {
     }
   }
 
-  /// Reads one file of dialogues and the features that belong to it.
+  /// Reads one file of dialogues and the file of their features.
   private func readPair(
     _ stem: String, with reader: inout DialogueFileReader, into digest: inout StableDigest,
     _ whileReading: () throws -> Void

@@ -2,12 +2,12 @@ import Files
 import Foundation
 import TensorCore
 
-/// Decodes JSON and tells in the terms of a dataset what is wrong with it.
+/// Decodes JSON, with errors in the terms of a dataset.
 ///
-/// The decoder reads strict JSON and stops at a nesting of 512, so no input can overflow the stack.
+/// The decoder accepts strict JSON up to a nesting of 512, so no input can overflow the stack.
 enum JSONReading {
-  /// In a longer text the place of a mistake is not looked for, because that takes many times its
-  /// size.
+  /// The largest text in bytes in which an error is located, because that takes many times its size
+  /// in memory.
   private static let largestExaminedText = 1 << 20
 
   /// Decodes one JSON value.
@@ -16,7 +16,8 @@ enum JSONReading {
   ///   - type: what the value should be.
   ///   - bytes: the value and nothing else, in UTF-8.
   ///   - file: the file's name, for messages.
-  ///   - line: the number of the line, counted from 1, where a file holds a value a line.
+  ///   - line: the number of the line, counted from 1, in a file with one value on each line; else
+  ///     nil.
   static func decode<Value: Decodable>(
     _ type: Value.Type, from bytes: ArraySlice<UInt8>, file: String, line: Int?
   ) throws(DataError) -> Value {
@@ -67,7 +68,7 @@ enum JSONReading {
     }
   }
 
-  /// The JSON value that a Swift type is read from.
+  /// The name of the JSON value that a Swift type is decoded from.
   private static func phrase(for type: any Any.Type) -> String {
     switch type {
     case is String.Type: "a string"
@@ -77,9 +78,9 @@ enum JSONReading {
     }
   }
 
-  /// What is wrong with the syntax, and where in the line.
+  /// The syntax error and its position in the line.
   ///
-  /// The decoder does not tell, so the other parser of Foundation is asked.
+  /// The decoder does not report it, but the other parser of Foundation does.
   private static func syntaxError(in bytes: ArraySlice<UInt8>) -> String {
     guard bytes.count <= largestExaminedText else { return "it is cut off or misspelt" }
     do {

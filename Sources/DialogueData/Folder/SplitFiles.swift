@@ -11,14 +11,14 @@ struct SplitFiles: Equatable {
       || names.contains { Shard(fileName: $0, split: split)?.holdsDialogues == true }
   }
 
-  /// Finds the files of a split.
+  /// Selects the files of a split.
   ///
   /// - Parameters:
   ///   - split: the split.
   ///   - names: the names of all files in the folder.
   ///   - folder: the folder's path, for messages.
   /// - Throws: ``DataError`` of kind `missing` if there is no such split; of kind `bad` if shards
-  ///   are missing, disagree in their number, or stand beside a split that is not sharded.
+  ///   are missing, differ in their number of shards, or exist beside a split without shards.
   init(of split: SplitName, among names: [String], in folder: String) throws(DataError) {
     let shards = names.compactMap { Shard(fileName: $0, split: split) }
     let dialogueShards = shards.filter(\.holdsDialogues)
@@ -38,7 +38,7 @@ struct SplitFiles: Equatable {
     stems = isWhole ? [split.rawValue] : try Self.complete(dialogueShards, of: shards, in: folder)
   }
 
-  /// The stems of all shards, if none is missing and all agree in their number.
+  /// The stems of all shards, if none is missing and all have the same number of shards.
   private static func complete(
     _ dialogueShards: [Shard], of shards: [Shard], in folder: String
   ) throws(DataError) -> [String] {
@@ -90,7 +90,7 @@ private struct Shard {
     else { return nil }
     self.init(split: split, index: index, count: count)
     holdsDialogues = parts[1] == "jsonl"
-    // Any other spelling of the numbers, or a sixth digit, is some other file.
+    // Numbers in any other format belong to another kind of file.
     guard stem == parts[0], count < 100_000 else { return nil }
   }
 

@@ -1,13 +1,13 @@
 import TensorCore
 
-/// Which dialogues every training step sees, as pure functions of the seed.
+/// The dialogues of every training step, as a pure function of the seed.
 ///
 /// An epoch is a permutation of the split's dialogues, drawn from (seed, epoch) alone. It is cut
 /// into global batches of `dialoguesPerBatch`; the last, smaller batch is kept. A global batch is
-/// cut into micro-batches by the lengths of its dialogues alone. Ranks appear only at the end: rank
-/// r of p computes the micro-batches `[rV/p, (r+1)V/p)`. So every rank derives the same plan
-/// without a message, and neither a restart nor another number of ranks changes which dialogues a
-/// step sees.
+/// cut into micro-batches by the lengths of its dialogues alone. Only this is then divided between
+/// ranks: rank r of p computes the micro-batches `[rV/p, (r+1)V/p)`. So every rank derives the same
+/// plan without communication, and the dialogues of a step change neither with a restart nor with
+/// the number of ranks.
 ///
 /// The position in an epoch is the *cursor*: the number of its dialogues already consumed.
 ///
@@ -27,7 +27,7 @@ package struct BatchPlan: Sendable {
   /// The micro-batches of every global batch, V.
   package let microBatchCount: Int
 
-  /// Lays out the plan of a run.
+  /// Creates the plan of a run.
   ///
   /// - Precondition: there is a dialogue, none is empty, and both counts are positive.
   package init(
@@ -51,11 +51,11 @@ package struct BatchPlan: Sendable {
     (dialogueCount + dialoguesPerBatch - 1) / dialoguesPerBatch
   }
 
-  /// The order of an epoch, drawn once and then only read.
+  /// The plan of an epoch, whose order is drawn once.
   package func epoch(_ epoch: Int) -> EpochPlan { EpochPlan(epoch: epoch, plan: self) }
 }
 
-/// The dialogues of one epoch in the order in which they are trained on.
+/// The dialogues of one epoch in training order.
 package struct EpochPlan: Sendable {
   /// The number of the epoch, counted from 0.
   package let epoch: Int
@@ -72,10 +72,10 @@ package struct EpochPlan: Sendable {
     order = stream.permutation(of: plan.dialogueCount)
   }
 
-  /// The global batch that begins at a cursor, at most `dialoguesPerBatch` dialogues long.
+  /// The global batch that begins at a cursor, with at most `dialoguesPerBatch` dialogues.
   ///
-  /// The cursor need not be a multiple of the batch size: a run that was interrupted in mid-epoch
-  /// and goes on with another batch size still sees each dialogue once.
+  /// The cursor need not be a multiple of the batch size: a run that is resumed within an epoch
+  /// with another batch size still trains on each dialogue once.
   ///
   /// - Precondition: the cursor is in 0 ..< the number of dialogues.
   package func globalBatch(from cursor: Int) -> GlobalBatch {

@@ -1,17 +1,17 @@
 /// The forward passes of an evaluation or prediction.
 ///
 /// Dialogues are cut, in file order, into groups that depend on their lengths alone. Each group is
-/// a forward pass of its own on one rank, so a score has the same bits at every rank count.
+/// one forward pass on one rank, so a score has the same bits at every rank count.
 package struct EvaluationPlan: Sendable, Equatable {
   /// The dialogues of each group, as ranges of the split's file order; none is empty.
   package let groups: [Range<Int>]
 
-  /// Fills groups greedily: a dialogue that no longer fits the budget opens the next group.
+  /// Fills groups greedily: a dialogue that exceeds the budget begins the next group.
   ///
   /// - Parameters:
   ///   - dialogueLengths: utterances of every dialogue, in file order.
-  ///   - utterancesPerGroup: the budget; a longer dialogue is a group by itself. Peak memory of an
-  ///     evaluation grows with it.
+  ///   - utterancesPerGroup: the budget in utterances, which determines the peak memory; a longer
+  ///     dialogue is a group by itself.
   package init(dialogueLengths: [Int], utterancesPerGroup: Int = 128) {
     precondition(utterancesPerGroup > 0, "\(utterancesPerGroup) utterances a group")
     var groups: [Range<Int>] = []

@@ -3,7 +3,7 @@
 /// Letters: B dialogues, n utterances of a dialogue, N utterances of the batch, M modalities in
 /// use, V micro-batches.
 package struct GlobalBatch: Sendable, Equatable {
-  /// The epoch the batch belongs to, counted from 0.
+  /// The epoch of the batch, counted from 0.
   package let epoch: Int
 
   /// The number of dialogues of the epoch that were consumed before this batch.
@@ -14,26 +14,26 @@ package struct GlobalBatch: Sendable, Equatable {
 
   /// The dialogues of each micro-batch, as indices in the split's file order. `[V]`
   ///
-  /// Each dialogue stands in exactly one micro-batch, in the same order as in ``dialogues``. A
+  /// Each dialogue is in exactly one micro-batch, in the same order as in ``dialogues``. A
   /// micro-batch may be empty and then contributes zeros.
   package let microBatches: [[Int]]
 
   /// The number of utterances, N.
   package let utteranceCount: Int
 
-  /// The number of utterances that stand in dialogues of at least two utterances.
+  /// The number of utterances in dialogues of at least two utterances.
   ///
   /// Only these have positives in the contrastive loss of the modality level.
   package let pairedUtteranceCount: Int
 
-  /// Forms the batch of exactly these dialogues.
+  /// Creates the batch of the given dialogues.
   ///
   /// - Parameters:
   ///   - dialogues: indices in the split's file order.
   ///   - dialogueLengths: utterances of every dialogue of the split, in file order.
   ///   - microBatchCount: V, at least 1; may exceed the number of dialogues.
-  ///   - epoch: the epoch the batch belongs to.
-  ///   - cursor: the dialogues of the epoch consumed before.
+  ///   - epoch: the epoch of the batch, counted from 0.
+  ///   - cursor: the number of dialogues of the epoch that were consumed before.
   package init(
     dialogues: [Int], dialogueLengths: [Int], microBatchCount: Int, epoch: Int = 0, cursor: Int = 0
   ) {
@@ -49,10 +49,10 @@ package struct GlobalBatch: Sendable, Equatable {
     pairedUtteranceCount = lengths.reduce(0) { $1 >= 2 ? $0 + $1 : $0 }
   }
 
-  /// The cursor after this batch: the dialogues of the epoch consumed with it.
+  /// The cursor after this batch.
   package var nextCursor: Int { cursor + dialogues.count }
 
-  /// The micro-batches that a rank computes, by their numbers: `[rV/p, (r+1)V/p)`.
+  /// The indices of the micro-batches that a rank computes: `[rV/p, (r+1)V/p)`.
   package func microBatchRange(rank: Int, rankCount: Int) -> Range<Int> {
     RankShare.range(of: microBatches.count, rank: rank, rankCount: rankCount)
   }

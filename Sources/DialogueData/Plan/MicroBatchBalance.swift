@@ -8,13 +8,13 @@
 /// 2. Exchange: while a pair of dialogues swapped between the fullest and the emptiest micro-batch
 ///    (or one dialogue moved) narrows the gap between these two, the best such exchange is made.
 ///
-/// At the end the dialogues of a micro-batch stand in batch order.
+/// The dialogues of a micro-batch are in batch order.
 enum MicroBatchBalance {
   /// The positions, within the batch, of the dialogues of each micro-batch.
   ///
   /// - Parameters:
   ///   - lengths: utterances of each dialogue of the batch.
-  ///   - count: the number of micro-batches, at least 1; those beyond the number of dialogues stay
+  ///   - count: the number of micro-batches, at least 1; those beyond the number of dialogues are
   ///     empty.
   static func cut(lengths: [Int], into count: Int) -> [[Int]] {
     var parts = longestFirst(lengths: lengths, count: count)
@@ -45,7 +45,7 @@ enum MicroBatchBalance {
   /// Makes the exchange between the fullest and the emptiest part that leaves the smallest gap.
   ///
   /// - Returns: false, with nothing changed, if none makes the gap smaller. The sum of squared
-  ///   loads falls with every exchange, so repeating this comes to an end.
+  ///   loads falls with every exchange, so the repetition ends.
   private static func narrowGap(_ parts: inout [Part], lengths: [Int]) -> Bool {
     let fullest = parts.indices.reduce(0) { parts[$1].load > parts[$0].load ? $1 : $0 }
     let emptiest = parts.indices.reduce(0) { parts[$1].load < parts[$0].load ? $1 : $0 }

@@ -1,9 +1,9 @@
 import TensorCore
 
-/// The rows of some dialogues one after another, without padding, with offsets beside them.
+/// The rows of several dialogues without padding, and their offsets.
 ///
-/// Letters: B dialogues, N utterances in all, K emotions, V micro-batches. One value is kept and
-/// packed anew for every step; it allocates only while it meets larger batches than before.
+/// Letters: B dialogues, N utterances in total, K emotions, V micro-batches. One value is packed
+/// again for every step; it allocates only for larger batches than before.
 package struct PackedBatch: Sendable {
   /// The dialogues, as indices in the split's file order. `[B]`
   package private(set) var dialogues: [Int] = []
@@ -20,10 +20,10 @@ package struct PackedBatch: Sendable {
   /// The speaker of each row, as an index by first appearance in its dialogue. `[N]`
   package private(set) var speakers: [Int] = []
 
-  /// Begins with no dialogues.
+  /// Creates an empty batch.
   package init() {}
 
-  /// Packs some dialogues of a split.
+  /// Packs dialogues of a split.
   package init(_ dialogues: [Int], of split: Split) { pack(dialogues, of: split) }
 
   /// Packs consecutive dialogues of a split.
@@ -42,7 +42,7 @@ package struct PackedBatch: Sendable {
     microBatchOffsets.append(labels.count)
   }
 
-  /// Replaces the contents by several micro-batches, one after another.
+  /// Replaces the contents by several micro-batches.
   package mutating func pack(_ microBatches: ArraySlice<[Int]>, of split: Split) {
     clear()
     for dialogues in microBatches {
@@ -75,12 +75,12 @@ package struct PackedBatch: Sendable {
     offsets.append(labels.count)
   }
 
-  /// Copies the features of all packed dialogues into memory of the caller.
+  /// Copies the features of all packed dialogues.
   ///
   /// - Parameters:
   ///   - modality: one of the split's ``Split/modalities``.
   ///   - split: the split the dialogues were packed from.
-  ///   - destination: room for `[N, width]`, row-major.
+  ///   - destination: memory for `[N, width]`, row-major.
   package func copyFeatures(
     _ modality: Modality, of split: Split, to destination: UnsafeMutableBufferPointer<Float>
   ) {

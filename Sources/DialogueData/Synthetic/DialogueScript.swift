@@ -1,27 +1,27 @@
 import TensorCore
 
-/// One turn of a synthetic dialogue, before it has features or words.
+/// One turn of a synthetic dialogue, without features and words.
 struct SyntheticTurn: Sendable, Equatable {
   /// The speaker's number: a main character below `DialogueScript.mainCharacterCount`, else a
   /// guest.
   let speaker: Int
 
-  /// What the speaker feels, which is the label.
+  /// The emotion of the speaker, which is the label.
   let emotion: Int
 
-  /// What each modality shows, in the order of `Modality.allCases`.
+  /// The emotion that each modality shows, in the order of `Modality.allCases`.
   let shown: [Int]
 
   /// Whether each modality is reliable, in the order of `Modality.allCases`.
   let reliable: [Bool]
 }
 
-/// Writes who speaks in the synthetic dialogues of a split, and what they feel and show.
+/// Generates the speakers of synthetic dialogues and the emotions that they have and show.
 ///
 /// - Lengths and label totals are MELD's, exactly (see `MELDStatistics`).
 /// - Emotional inertia: with probability 0.30 speakers stay in the emotion of their last turn, with
-///   0.15 they take on the emotion of the turn before. Otherwise the emotion is drawn from those of
-///   the split that are left, so that the chain's stationary distribution is the split's.
+///   0.15 they take on the emotion of the turn before. Otherwise the emotion is drawn from the
+///   remaining ones of the split, so that the chain's stationary distribution is the split's.
 /// - Disagreement: with probability 0.10 one modality, any, shows another emotion (as in irony).
 /// - Unreliability: in some turns a modality, each by itself, carries no sign of the emotion.
 struct DialogueScript {
@@ -81,7 +81,7 @@ struct DialogueScript {
     return turns
   }
 
-  /// Different speakers, mostly main characters, at most as many as there are turns.
+  /// Distinct speakers, mostly main characters, at most one for each turn.
   private mutating func cast(upTo length: Int) -> [Int] {
     let size = min(length, 1 + stream.nextIndex(weights: MELDStatistics.speakerCountShares))
     var cast: [Int] = []

@@ -1,4 +1,4 @@
-/// What is known of MELD's three splits, which the synthetic corpus imitates.
+/// The statistics of MELD's three splits, which the synthetic corpus reproduces.
 ///
 /// Label totals are those of the paper's Table 4 with its columns under the right names (it prints
 /// disgust, sadness and joy as sadness, joy and disgust). How many dialogues have 1, 2, 3, ...

@@ -3,8 +3,8 @@ import TensorCore
 extension RandomStream {
   /// A number with mean 0, variance 1 and nearly normal distribution, within ±3.47.
   ///
-  /// The sum of four uniform numbers, in whole-number arithmetic: unlike logarithm and cosine,
-  /// whose last bits differ between C libraries, it is the same on every machine.
+  /// The sum of four uniform numbers in integer arithmetic has the same bits on every machine,
+  /// unlike logarithm and cosine, whose last bits differ between C libraries.
   mutating func nextNormal() -> Float {
     let first = nextWord32()
     let second = nextWord32()
@@ -16,7 +16,7 @@ extension RandomStream {
   /// Whether an event of the given probability happens.
   mutating func nextEvent(probability: Double) -> Bool { nextUniformDouble() < probability }
 
-  /// An index drawn in proportion to weights, of which one at least is positive.
+  /// An index drawn in proportion to weights, at least one of which is positive.
   mutating func nextIndex(weights: [Int]) -> Int {
     var rest = nextInteger(below: weights.reduce(0, +))
     for (index, weight) in weights.enumerated() {

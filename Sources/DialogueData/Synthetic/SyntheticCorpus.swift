@@ -1,16 +1,16 @@
 import TensorCore
 
-/// A corpus of dialogues made from a seed, with MELD's sizes, lengths and label totals.
+/// A corpus of dialogues generated from a seed, with MELD's sizes, lengths and label totals.
 ///
-/// It stands in where no data is at hand. A part of what a speaker feels reaches all modalities
-/// (a shared factor per utterance), a part only one; speakers have a timbre and an appearance of
-/// their own; a modality can fail or mislead in a turn; and emotions last over turns. See
-/// `DialogueScript` and `SyntheticFeatures` for the exact process.
+/// It replaces a dataset where there is none. A part of the emotion is in all modalities (a shared
+/// factor per utterance), a part in only one; speakers have a timbre and an appearance of their
+/// own; a modality can be noise or show another emotion in a turn; and emotions last over turns.
+/// See `DialogueScript` and `SyntheticFeatures` for the exact process.
 ///
 /// The corpus is a pure function of the seed and the options, down to the last bit, on every
 /// machine.
 package struct SyntheticCorpus: Sendable {
-  /// The seed of the corpus that is built in for a `train` without data.
+  /// The seed of the corpus of a `train` without data.
   package static let standardSeed: UInt64 = 42
 
   /// The size of the corpus and of its features.
@@ -29,7 +29,7 @@ package struct SyntheticCorpus: Sendable {
       self.widths = widths
     }
 
-    /// What is wrong with the options, as a sentence; nil if they can be used.
+    /// An error of the options, as a sentence; nil if they are valid.
     package var problem: String? {
       if !(0.001...1000).contains(scale) {
         return "The scale \(scale) of the synthetic corpus is not in 0.001 ... 1000."
@@ -44,13 +44,13 @@ package struct SyntheticCorpus: Sendable {
     }
   }
 
-  /// Decides every bit of the corpus.
+  /// The seed, which determines every bit of the corpus.
   package let seed: UInt64
 
   /// The size of the corpus and of its features.
   package let options: Options
 
-  /// Names a corpus; nothing is made before a split is asked for.
+  /// Describes a corpus; splits are generated on request.
   ///
   /// - Precondition: the options have no ``Options/problem``.
   package init(seed: UInt64, options: Options = Options()) {
@@ -59,17 +59,17 @@ package struct SyntheticCorpus: Sendable {
     self.options = options
   }
 
-  /// What the corpus would say of itself in `dataset.json`.
+  /// The description of the corpus, as in `dataset.json`.
   package var manifest: DatasetManifest {
     DatasetManifest(
       name: "synthetic-\(seed)", emotions: MELDStatistics.emotions, modalities: options.widths)
   }
 
-  /// Makes a split in memory.
+  /// Generates a split in memory.
   ///
   /// - Parameters:
   ///   - name: the split.
-  ///   - modalities: those to make features for; nil for all that the options list.
+  ///   - modalities: those whose features are generated; nil for all that the options list.
   /// - Precondition: the options list the modalities.
   package func split(_ name: SplitName, modalities: [Modality]? = nil) -> Split {
     let script = DialogueScript.dialogues(seed: seed, split: name, scale: options.scale)
@@ -121,7 +121,7 @@ package struct SyntheticCorpus: Sendable {
   private func texts(of turns: [SyntheticTurn], split: SplitName, index: Int) -> [String] {
     var stream = RandomStream(seed: seed, purpose: "synthetic.text.\(split.rawValue)", item: index)
     return turns.enumerated().map { position, turn in
-      // Whoever speaks next, or spoke before, is spoken to.
+      // The speaker of the next turn, or of the previous one, is the listener.
       let neighbour = position + 1 < turns.count ? position + 1 : max(position - 1, 0)
       let text = Modality.text.position
       return SyntheticText.sentence(

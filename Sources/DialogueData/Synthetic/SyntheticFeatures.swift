@@ -1,6 +1,6 @@
 import TensorCore
 
-/// Turns what a speaker shows into the features of one modality.
+/// Generates the features of one modality from the emotions that it shows.
 ///
 /// Hidden factors of an utterance i of speaker s in modality m, where y is the emotion shown:
 ///
@@ -11,8 +11,8 @@ import TensorCore
 ///             , r_i ]                            private nuisance
 ///     x     = A z + B softsign(C z) + 0.3 e
 ///
-/// with e standard normal, new wherever it stands. `h_i` is one draw for all modalities of the
-/// utterance. In an unreliable turn the first two parts of z are noise and the first nuisance
+/// with e standard normal, drawn anew for each occurrence. `h_i` is one draw for all modalities of
+/// the utterance. In an unreliable turn the first two parts of z are noise and the first nuisance
 /// factor is raised, as by static in a recording, so that the loss of the signal can be noticed.
 /// `mean[y]` of related emotions lie closer together.
 ///
@@ -40,7 +40,7 @@ struct SyntheticFeatures {
   private let nonlinear: Mixing
   private let timbres: [[Float]]
 
-  /// How clearly a modality's own sign shows the emotion, and how much speakers differ in it.
+  /// The strength of the emotion in the modality's own factor, and that of the speaker.
   private static func strengths(of modality: Modality) -> (sign: Float, timbre: Float) {
     switch modality {
     case .text: (1.3, 0.3)
@@ -75,12 +75,12 @@ struct SyntheticFeatures {
   ///   - turns: the turns of the dialogue.
   ///   - split: the split the dialogue is in.
   ///   - index: the dialogue's index in the split.
-  ///   - destination: the row of the first turn.
+  ///   - destination: the first element of the first turn's row.
   func write(
     _ turns: [SyntheticTurn], split: SplitName, index: Int,
     to destination: UnsafeMutablePointer<Float>
   ) {
-    // One stream has the same seed and purpose in every modality: the topics are shared.
+    // The stream has the same seed and purpose in every modality, so that topics are shared.
     var shared = RandomStream(seed: seed, purpose: "synthetic.topic.\(split.rawValue)", item: index)
     var own = RandomStream(
       seed: seed, purpose: "synthetic.noise.\(split.rawValue).\(modality.rawValue)", item: index)
@@ -168,7 +168,7 @@ private struct Mixing {
 }
 
 extension Modality {
-  /// The place of the modality in `allCases`.
+  /// The index of the modality in `allCases`.
   var position: Int {
     switch self {
     case .text: 0

@@ -11,8 +11,8 @@ enum SyntheticText {
   ///
   /// - Parameters:
   ///   - emotion: the index of the emotion shown, or nil if the words show none.
-  ///   - choice: any number of 0 or more, selects the sentence.
-  ///   - listener: the name of the one who is spoken to.
+  ///   - choice: selects the sentence, 0 or more.
+  ///   - listener: the name of the listener.
   static func sentence(emotion: Int?, choice: Int, listener: String) -> String {
     let sentences = emotion.map { byEmotion[$0] } ?? fillers
     return sentences[choice % sentences.count].replacing("NAME", with: listener)
