@@ -22,7 +22,7 @@ package struct MPIEnvironment: Sendable {
   package let world: Communicator
 
   /// The number of seconds that a process waits for the launcher to end it.
-  static let abortPatience = 5.0
+  static let abortTimeout = 5.0
 
   private static let isStarting = Mutex(())
 
@@ -83,10 +83,10 @@ package struct MPIEnvironment: Sendable {
   ///
   /// Any rank may call it, on any thread. `mpirun` returns `code`. If MPI is not initialized, only
   /// this process ends. Buffered output is not flushed. The call waits for the launcher, which may
-  /// be stopped or dead, so the process ends by itself after ``abortPatience``.
+  /// be stopped or dead, so the process ends by itself after ``abortTimeout``.
   package static func abort(code: Int32) -> Never {
     Thread.detachNewThread {
-      Thread.sleep(forTimeInterval: abortPatience)
+      Thread.sleep(forTimeInterval: abortTimeout)
       _exit(code)
     }
     if isInitialized && !isFinalized {

@@ -120,8 +120,9 @@ struct DialogueScript {
   private mutating func shownEmotions(for emotion: Int) -> [Int] {
     var shown = Modality.allCases.map { _ in emotion }
     if stream.nextEvent(probability: Self.disagreement) {
-      let liar = stream.nextInteger(below: shown.count)
-      shown[liar] = (emotion + 1 + stream.nextInteger(below: emotionCount - 1)) % emotionCount
+      let disagreeing = stream.nextInteger(below: shown.count)
+      shown[disagreeing] =
+        (emotion + 1 + stream.nextInteger(below: emotionCount - 1)) % emotionCount
     }
     return shown
   }

@@ -1,4 +1,4 @@
-/// A file that is not a safetensors file, is damaged, or does not hold what was asked of it.
+/// A file that is not a safetensors file, is damaged, or does not contain the requested data.
 package struct SafetensorsError: ExplainedError {
   /// The file.
   package let path: String
