@@ -1,11 +1,11 @@
 import Files
 
-/// A run configuration that cannot be used, and what to do about it.
+/// An invalid run configuration and its cure.
 package struct ConfigurationError: ExplainedError {
   /// Where the value was given: `file:line`, `--set` or a flag; nil for the configuration as a whole.
   package let place: String?
 
-  /// The dotted name of the key at fault, if it is one key.
+  /// The dotted name of the invalid key; nil if no single key is invalid.
   package let key: String?
 
   package let reason: String
@@ -20,7 +20,7 @@ package struct ConfigurationError: ExplainedError {
   }
 
   package var location: String? {
-    // A flag and its key are written together, as on the command line.
+    // A flag and its key are separated by a space, as on the command line.
     let separator = place?.hasPrefix("--") == true ? " " : ": "
     let location = [place, key].compactMap { $0 }.joined(separator: separator)
     return location.isEmpty ? nil : location

@@ -1,11 +1,11 @@
 import Yams
 
-/// What a value must fulfil beyond having the right type.
+/// A requirement on a value of the right type.
 package struct Requirement<Value>: Sendable {
-  /// What is wrong with a value, and the cure; nil where nothing is.
+  /// The problem of a value; nil for a valid value.
   package let problem: @Sendable (Value) -> ValueProblem?
 
-  /// A requirement on the range of a value, told in a phrase such as `above 0`.
+  /// A requirement on the range of a value, described by a phrase such as `above 0`.
   package init(_ phrase: String, _ isMet: @escaping @Sendable (Value) -> Bool)
   where Value: ConfigurationValue {
     problem = { value in
@@ -21,7 +21,7 @@ package struct Requirement<Value>: Sendable {
     self.problem = problem
   }
 
-  /// Any value of the type will do.
+  /// No requirement.
   package static var anything: Requirement { Requirement(problem: { _ in nil }) }
 }
 
@@ -43,7 +43,7 @@ extension Requirement where Value: ConfigurationValue & Comparable {
     }
   }
 
-  /// 1, 2, 4, 8 and so on.
+  /// A power of two from 1 to `bound`.
   package static func powerOfTwo(upTo bound: Int) -> Requirement where Value == Int {
     Requirement("that is a power of two from 1 to \(bound)") {
       $0 >= 1 && $0 <= bound && $0.nonzeroBitCount == 1
@@ -51,27 +51,27 @@ extension Requirement where Value: ConfigurationValue & Comparable {
   }
 }
 
-/// One key of a section, or of the whole configuration: its name and the way to read and write it.
+/// A key of a section, or of the whole configuration, with its reader and printer.
 package struct ConfigurationKey<Root>: Sendable {
   /// The name in YAML; dotted for a key of the whole configuration.
   package let name: String
 
-  /// Whether another value gives other parameters, scores or logs, down to the last bit.
+  /// Whether the value affects parameters, scores or logs, down to the last bit.
   package let changesResult: Bool
 
-  /// Checks a node and stores its value.
+  /// Stores the value of a node, or throws its problem.
   package let read: @Sendable (Node, inout Root) throws(ValueProblem) -> Void
 
   /// The value in YAML's flow syntax.
   package let yaml: @Sendable (Root) -> String
 }
 
-/// A part of the configuration that declares its own keys, in the order in which they are printed.
+/// A part of the configuration that declares its keys.
 package protocol ConfigurationSection: Sendable, Equatable {
   /// The section with its defaults.
   init()
 
-  /// Every key of the section.
+  /// Every key of the section, in printing order.
   static var keys: [ConfigurationKey<Self>] { get }
 }
 

@@ -1,15 +1,15 @@
-/// Where the value of a configuration key came from.
+/// The source of the value of a configuration key.
 package enum ConfigurationOrigin: Sendable, Equatable, CustomStringConvertible {
   /// The program's default.
   case standard
   /// A line of a configuration file.
   case file(path: String, line: Int)
-  /// A `--set key=value` of this call.
+  /// An argument `--set key=value`.
   case override
-  /// Another flag of this call, such as `--data`.
+  /// Another flag, such as `--data`.
   case flag(String)
 
-  /// The origin as messages and `config print` show it.
+  /// The origin in messages and the output of `config print`.
   package var description: String {
     switch self {
     case .standard: "default"
@@ -20,7 +20,7 @@ package enum ConfigurationOrigin: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// One `key=value` of the command line's `--set`.
+/// One argument `key=value` of `--set`.
 package struct ConfigurationOverride: Sendable, Equatable {
   /// The dotted key, such as `optimizer.learningRate`.
   package let key: String
@@ -28,7 +28,7 @@ package struct ConfigurationOverride: Sendable, Equatable {
   /// The value in YAML's scalar or flow syntax.
   package let value: String
 
-  /// Splits an argument at its first `=`; nil if there is none or nothing stands before it.
+  /// Splits an argument at its first `=`; nil if there is none or the key is empty.
   package init?(_ argument: String) {
     guard let split = argument.firstIndex(of: "="), split != argument.startIndex else {
       return nil

@@ -1,13 +1,13 @@
 extension RunConfiguration {
-  /// The configuration as YAML, every key in a fixed order: the same values give the same bytes.
+  /// The configuration as YAML with all keys in a fixed order; equal values give equal bytes.
   package var yaml: String {
     Self.yaml(of: self) { _ in nil }
   }
 
-  /// Reads a configuration from YAML, such as the one that a checkpoint holds.
+  /// Reads a configuration from YAML, such as that of a checkpoint.
   ///
   /// - Parameters:
-  ///   - yaml: The text; keys that it leaves out keep their defaults.
+  ///   - yaml: The text; absent keys keep their defaults.
   ///   - source: The name of the document for messages.
   /// - Throws: `ConfigurationError` naming the line and the key.
   package init(yaml: String, source: String) throws(ConfigurationError) {
@@ -16,7 +16,7 @@ extension RunConfiguration {
     try ConfigurationReader.apply(assignments, to: &self)
   }
 
-  /// Writes sections and keys, with an aligned comment behind each key that has one.
+  /// Prints sections and keys, each key with its comment, if any; comments are aligned.
   fileprivate static func yaml(
     of configuration: RunConfiguration, comment: (String) -> String?
   ) -> String {
@@ -43,7 +43,7 @@ extension ResolvedConfiguration {
   /// The merged configuration as YAML.
   package var yaml: String { configuration.yaml }
 
-  /// The merged configuration as YAML, each key with the place it came from as a comment.
+  /// The merged configuration as YAML, with the origin of each key as a comment.
   package var annotated: String {
     RunConfiguration.yaml(of: configuration) { origin(of: $0).description }
   }

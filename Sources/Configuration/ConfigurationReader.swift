@@ -2,19 +2,20 @@ import Files
 import TensorCore
 import Yams
 
-/// One value that a source gives to one key.
+/// A value that a source assigns to a key.
 package struct ConfigurationAssignment {
   package let key: String
   package let node: Node
   package let origin: ConfigurationOrigin
 }
 
-/// Turns YAML text and `--set` arguments into assignments, and assignments into a configuration.
+/// Parses YAML text and `--set` arguments into assignments, and applies assignments.
 package enum ConfigurationReader {
   /// The assignments of a whole YAML document, in file order.
   ///
   /// - Parameter path: The name of the document for messages.
-  /// - Throws: `ConfigurationError` for bad YAML, an unknown section, or a section that is no mapping.
+  /// - Throws: `ConfigurationError` for invalid YAML, an unknown section, or a section that is not a
+  ///   mapping.
   package static func assignments(
     inDocument text: String, path: String
   ) throws(ConfigurationError) -> [ConfigurationAssignment] {
@@ -37,7 +38,9 @@ package enum ConfigurationReader {
     return result
   }
 
-  /// The assignment of one `--set key=value`.
+  /// The assignment of one argument `--set key=value`.
+  ///
+  /// - Throws: `ConfigurationError` for a value that is not valid YAML.
   package static func assignment(
     of override: ConfigurationOverride
   ) throws(ConfigurationError) -> ConfigurationAssignment {
@@ -51,9 +54,11 @@ package enum ConfigurationReader {
     }
   }
 
-  /// Stores assignments one after another; the last one for a key wins.
+  /// Applies assignments in order; the last one for a key wins.
   ///
-  /// The name of the model comes first wherever it stands, for it decides which keys there are.
+  /// `model.name` is applied first, because it determines which keys exist.
+  ///
+  /// - Throws: `ConfigurationError` for an unknown key or an invalid value.
   package static func apply(
     _ assignments: [ConfigurationAssignment], to configuration: inout RunConfiguration
   ) throws(ConfigurationError) {
@@ -102,7 +107,7 @@ package enum ConfigurationReader {
     }
   }
 
-  /// Why a text is not YAML.
+  /// The reason why a text is not valid YAML.
   private struct SyntaxProblem: Error {
     let reason: String
     let line: Int?

@@ -2,28 +2,30 @@ import Files
 import TensorCore
 import Yams
 
-/// Why a YAML node is not a value of the type that its key wants.
+/// The reason why a YAML node is not a valid value of its key.
 package struct ValueProblem: Error {
-  /// What is wrong, without a full stop.
+  /// The problem, without a full stop.
   package let reason: String
-  /// What to do about it.
+  /// A remedy, as a full sentence.
   package let cure: String
 }
 
-/// A type that a configuration key can have, with its form in YAML.
+/// A type of configuration values, with its form in YAML.
 package protocol ConfigurationValue: Sendable {
-  /// What a reader is told to write, such as `an integer`.
+  /// The expected form in messages, such as `an integer`.
   static var expectation: String { get }
 
-  /// The value that a node holds, or nil where it holds something else.
+  /// Reads the value of a node.
+  ///
+  /// - Throws: `ValueProblem` for a node of another type.
   static func read(_ node: Node) throws(ValueProblem) -> Self
 
-  /// The value in YAML's flow syntax; reading it gives the same value back.
+  /// The value in YAML's flow syntax, from which it can be read back.
   var yaml: String { get }
 }
 
 extension ConfigurationValue {
-  /// The problem of a node that is something else altogether.
+  /// The problem of a node of another type.
   package static func mismatch(_ node: Node) -> ValueProblem {
     ValueProblem(
       reason: "\(node.excerpt) is not \(expectation)", cure: "Give \(expectation).")
@@ -31,7 +33,7 @@ extension ConfigurationValue {
 }
 
 extension Node {
-  /// The text of a scalar written without quotes; quoted text is never a number or null.
+  /// The text of an unquoted scalar, nil otherwise; quoted text is never a number or null.
   package var plainText: String? {
     guard case .scalar(let scalar) = self else { return nil }
     switch scalar.style {
@@ -40,12 +42,12 @@ extension Node {
     }
   }
 
-  /// Whether the node is YAML's null: nothing, `~` or `null`.
+  /// Whether the node is YAML's null: empty, `~` or `null`.
   package var isNull: Bool {
     plainText.map { ["", "~", "null", "Null", "NULL"].contains($0) } ?? false
   }
 
-  /// The node as a message quotes it.
+  /// The node as quoted in messages.
   package var excerpt: String {
     switch self {
     case .scalar(let scalar):
@@ -56,7 +58,7 @@ extension Node {
     }
   }
 
-  /// Lists inside a list are not unfolded, as their number may be large at every level.
+  /// Nested lists are not expanded, because they may be long at every level.
   private static func excerpt(of items: Node.Sequence) -> String {
     let texts = items.prefix(20).map { item in
       if case .sequence = item { "a list" } else { item.excerpt }
@@ -91,14 +93,14 @@ extension Double: ConfigurationValue {
   package static var expectation: String { "a finite number" }
 
   package static func read(_ node: Node) throws(ValueProblem) -> Double {
-    // Swift also reads "nan", "inf" and hexadecimal; a configuration has no use for them.
+    // Swift also reads "nan", "inf" and hexadecimal, which are refused.
     guard let text = node.plainText, text.allSatisfy({ "0123456789+-.eE".contains($0) }),
       let value = Double(text), value.isFinite
     else { throw mismatch(node) }
     return value
   }
 
-  /// The shortest text that reads back to the same bits, with the dot that YAML 1.1 readers want.
+  /// The shortest text that reads back to the same bits, with the dot that YAML 1.1 requires.
   package var yaml: String {
     let text = description
     guard let exponent = text.firstIndex(of: "e"), !text.contains(".") else { return text }
@@ -130,7 +132,7 @@ extension String: ConfigurationValue {
     return scalar.string
   }
 
-  /// The text as it is where nothing in it could be taken for syntax, else in double quotes.
+  /// The text, in double quotes unless it is a path without YAML syntax.
   package var yaml: String {
     let isPlain =
       unicodeScalars.allSatisfy {
@@ -182,7 +184,7 @@ extension Array: ConfigurationValue where Element: ConfigurationValue {
   package var yaml: String { "[" + map(\.yaml).joined(separator: ", ") + "]" }
 }
 
-/// A key whose values are a fixed set of words.
+/// A value from a fixed set of words.
 package protocol ConfigurationWord: ConfigurationValue, RawRepresentable, CaseIterable
 where RawValue == String {}
 

@@ -1,12 +1,12 @@
 import Files
 import TensorCore
 
-/// The section `data`: what is trained on.
+/// The section `data`: the dataset and its modalities.
 package struct DataOptions: ConfigurationSection {
-  /// The dataset folder; nil trains on the built-in synthetic corpus.
+  /// The dataset folder; nil for the built-in synthetic corpus.
   ///
-  /// In a file, a relative path is relative to that file; on the command line, to the working
-  /// directory. A resolved configuration holds it as an absolute path.
+  /// A relative path in a file is resolved against the folder of that file, on the command line
+  /// against the working directory. The path of a resolved configuration is absolute.
   package var path: String?
 
   /// The modalities in use, without repetition, in the order of `Modality.allCases`.
@@ -20,7 +20,7 @@ package struct DataOptions: ConfigurationSection {
     key("modalities", \.orderedModalities, .distinctAndNotEmpty),
   ]
 
-  /// The modalities; setting them puts them into their one order, which sums depend on.
+  /// The modalities; the setter sorts them, because the bits of sums depend on their order.
   private var orderedModalities: [Modality] {
     get { modalities }
     set { modalities = Modality.allCases.filter(newValue.contains) }
@@ -28,7 +28,7 @@ package struct DataOptions: ConfigurationSection {
 }
 
 extension Requirement where Value == [Modality] {
-  /// At least one modality, and none twice.
+  /// At least one modality, without repetition.
   package static var distinctAndNotEmpty: Requirement {
     Requirement(problem: { modalities in
       if modalities.isEmpty {

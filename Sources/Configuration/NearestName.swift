@@ -1,9 +1,9 @@
-/// Finds the known name that a mistyped one was most likely meant to be.
+/// Finds the known name that is nearest to a mistyped one.
 package enum NearestName {
   /// Returns the candidate with the smallest edit distance to `name`, the first one among equals.
   ///
-  /// Case, `_` and `-` do not count, and a candidate that ends in the same last component wins over
-  /// one that does not: `train.learning_rate` was meant to be a learning rate.
+  /// Case, `_` and `-` are ignored. A candidate with the same last component precedes one without, so
+  /// `train.learning_rate` gives `optimizer.learningRate`.
   package static func nearest(to name: String, among candidates: [String]) -> String? {
     let plain = simplified(name)
     let leaf = lastComponent(of: plain)

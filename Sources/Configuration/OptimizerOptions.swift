@@ -3,13 +3,13 @@ import TensorCore
 
 /// The section `optimizer`: AdamW, its schedule and clipping.
 package struct OptimizerOptions: ConfigurationSection {
-  /// How the learning rate goes on after the warm-up.
+  /// The decay of the learning rate after the warm-up.
   package enum Schedule: String, CaseIterable, Sendable, ConfigurationWord {
-    /// In a straight line down to zero at the last step.
+    /// Linear to zero at the last step.
     case linear
-    /// At its peak to the last step.
+    /// No decay.
     case constant
-    /// In half a cosine wave down to zero at the last step.
+    /// Half a cosine wave to zero at the last step.
     case cosine
   }
 
@@ -22,21 +22,21 @@ package struct OptimizerOptions: ConfigurationSection {
   /// The decay rates of the first and the second moment.
   package var betas = [0.9, 0.999]
 
-  /// What is added to the root of the second moment.
+  /// The term added to the root of the second moment.
   package var epsilon = 1e-8
 
   /// The number of steps over which the learning rate rises from zero.
   package var warmupSteps = 100
 
-  /// The learning rate after the warm-up.
+  /// The decay of the learning rate after the warm-up.
   package var schedule = Schedule.linear
 
   /// The global gradient norm above which gradients are scaled down.
   package var clipNorm = 1.0
 
-  /// Whether each rank keeps the moments of a part of the parameters and updates that part alone.
+  /// Whether each rank keeps the moments of a shard of the parameters and updates only that shard.
   ///
-  /// It spares memory and time, changes no bit, and does not show in checkpoints.
+  /// Sharding reduces memory and time and changes neither results nor checkpoints.
   package var sharded = false
 
   /// The section with its defaults.

@@ -2,8 +2,7 @@ import Files
 import Foundation
 import TensorCore
 
-/// A configuration put together from defaults, a file and the command line, with the place that
-/// each value came from.
+/// A configuration merged from defaults, a file and the command line, with the origin of each value.
 package struct ResolvedConfiguration: Sendable {
   /// The merged values; `data.path` is absolute.
   package private(set) var configuration: RunConfiguration
@@ -13,14 +12,15 @@ package struct ResolvedConfiguration: Sendable {
 
   private let origins: [String: ConfigurationOrigin]
 
-  /// Reads a file and lays the command line over it.
+  /// Reads a file and applies the command line to it.
   ///
-  /// The order is default, file, `--set` from left to right; `--data` stands for `data.path`.
+  /// The order of precedence, lowest first, is defaults, file, `--set` from left to right; `--data`
+  /// sets `data.path`.
   /// - Parameters:
   ///   - file: The YAML file, or nil for the defaults.
-  ///   - overrides: The `--set` arguments of this call.
+  ///   - overrides: The `--set` arguments.
   ///   - data: The dataset folder of `--data`, if given.
-  /// - Throws: `FileError` if the file cannot be read, `ConfigurationError` if it cannot be used.
+  /// - Throws: `FileError` if the file cannot be read, `ConfigurationError` if it is invalid.
   package init(
     file: String? = nil, overrides: [ConfigurationOverride] = [], data: String? = nil
   ) throws {
@@ -74,16 +74,16 @@ package struct ResolvedConfiguration: Sendable {
     name = file.map(Self.name(ofFile:)) ?? "synthetic"
   }
 
-  /// The file's name without its extension and without dots in front: it becomes that of a folder.
+  /// The file's name without extension and leading dots, for use as the name of a folder.
   private static func name(ofFile file: String) -> String {
     let stem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
     let name = stem.drop { $0 == "." || $0 == "/" }
     return name.isEmpty ? "unnamed" : String(name)
   }
 
-  /// The place that a key's value came from.
+  /// The origin of the value of a key.
   ///
-  /// - Parameter key: A dotted name; a name that no key has counts as a default.
+  /// - Parameter key: A dotted name; an unknown one has the origin `standard`.
   package func origin(of key: String) -> ConfigurationOrigin {
     origins[key] ?? .standard
   }
@@ -105,12 +105,12 @@ package struct ResolvedConfiguration: Sendable {
 // MARK: - Resuming
 
 extension ResolvedConfiguration {
-  /// Checks that going on from a checkpoint gives what its own run would have given.
+  /// Checks that resuming from a checkpoint gives the result of an uninterrupted run.
   ///
-  /// Keys given by `--set` on this call are exempt: they are a decision, not an accident.
+  /// Keys given by `--set` are exempt: they are deliberate changes.
   /// - Parameters:
-  ///   - other: The configuration that the checkpoint holds.
-  ///   - path: The checkpoint, for the message.
+  ///   - other: The configuration of the checkpoint.
+  ///   - path: The path of the checkpoint, for the message.
   /// - Throws: `ConfigurationError` naming the first key that differs.
   package func requireSameResult(
     as other: RunConfiguration, ofCheckpoint path: String
@@ -133,17 +133,17 @@ extension ResolvedConfiguration {
   }
 }
 
-// MARK: - What is known later
+// MARK: - Derived configurations
 
 extension ResolvedConfiguration {
-  /// The same run with the modalities that the dataset turned out to have.
+  /// This configuration with the modalities of the dataset.
   package func using(_ modalities: [Modality]) -> ResolvedConfiguration {
     var copy = self
     copy.configuration.data.modalities = modalities
     return copy
   }
 
-  /// The same run cut down to a single step.
+  /// This configuration limited to a single step.
   package func shortened() -> ResolvedConfiguration {
     var copy = self
     copy.configuration.train.maxSteps = 1

@@ -1,17 +1,17 @@
-/// Everything that decides how a run goes; the defaults are the paper's for MELD.
+/// The configuration of a run; the defaults are the paper's for MELD.
 ///
 /// Each section declares its keys beside its properties. Reading, printing, checking and comparing
-/// all go through these declarations, so that a key is named in one place only.
+/// all use these declarations, so that each key is named in one place only.
 package struct RunConfiguration: Sendable, Equatable {
-  /// What is trained on.
+  /// The dataset and its modalities.
   package var data = DataOptions()
   /// The model and its loss.
   package var model = ChosenModel()
-  /// The text encoder in the loop.
+  /// The text encoder that is trained with the model.
   package var textEncoder = TextEncoderOptions()
   /// AdamW, its schedule and clipping.
   package var optimizer = OptimizerOptions()
-  /// How long and in which portions to train.
+  /// The length of training, its batches and its checks.
   package var train = TrainOptions()
   /// When checkpoints are written and how many are kept.
   package var checkpoint = CheckpointOptions()
@@ -19,8 +19,8 @@ package struct RunConfiguration: Sendable, Equatable {
   /// The default configuration.
   package init() {}
 
-  /// Every key of every section under its dotted name, in the order of printing; those of the model
-  /// are the named model's.
+  /// Every key of every section by its dotted name, in printing order; model keys are those of the
+  /// named model.
   package var keys: [ConfigurationKey<RunConfiguration>] { Self.keys(of: model.keys) }
 
   /// The keys of a configuration for each model of the registry.
@@ -62,9 +62,9 @@ package struct RunConfiguration: Sendable, Equatable {
 
   /// The keys that change the result and whose values differ from another configuration's.
   ///
-  /// Where the data lie and how checkpoints are kept does not change a result. The options of two
-  /// models are not compared, only the names.
-  /// - Returns: Dotted names in the order of printing.
+  /// The path of the data and the section `checkpoint` do not change a result. Of different models,
+  /// only the names are compared.
+  /// - Returns: Dotted names in printing order.
   package func differences(from other: RunConfiguration) -> [String] {
     let own = Set(model.keys.map(\.name)).subtracting([ChosenModel.nameKey.name])
     return keys.filter { key in

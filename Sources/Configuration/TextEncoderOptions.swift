@@ -1,9 +1,9 @@
-/// The section `textEncoder`: the encoder (1) in the loop.
+/// The section `textEncoder`: the text encoder (1) that is trained with the model.
 package struct TextEncoderOptions: ConfigurationSection {
   /// The folder of a Hugging Face encoder; nil uses the text features of the dataset.
   package var path: String?
 
-  /// Whether the encoder is trained with the rest.
+  /// Whether the encoder is trained with the model.
   package var trainable = true
 
   /// The encoder's own peak learning rate.
@@ -20,7 +20,7 @@ package struct TextEncoderOptions: ConfigurationSection {
 }
 
 extension Requirement where Value == String {
-  /// No path at all: there is no encoder to load it into.
+  /// No path: this build has no encoder.
   package static var noEncoder: Requirement {
     Requirement(problem: { _ in
       ValueProblem(

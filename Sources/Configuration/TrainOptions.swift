@@ -1,18 +1,17 @@
-/// The section `train`: how long and in which portions to train.
+/// The section `train`: the length of training, its batches and its checks.
 package struct TrainOptions: ConfigurationSection {
   /// The number of passes over the training split.
   package var epochs = 10
 
-  /// The number of steps after which training ends even inside an epoch; nil for no such limit.
+  /// The largest number of steps, at which training ends even within an epoch; nil for no limit.
   package var maxSteps: Int?
 
   /// The number of dialogues in a global batch, over all ranks.
   package var dialoguesPerBatch = 8
 
-  /// The number V of micro-batches that a global batch is cut into, a power of two; nil takes the
-  /// number of ranks.
+  /// The number V of micro-batches in a global batch, a power of two; nil for the number of ranks.
   ///
-  /// A fixed V gives a run the same bits at every number of ranks.
+  /// With a fixed V, a run has the same bits on every number of ranks that is a power of two.
   package var microBatches: Int?
 
   /// The seed of initial values, dropout and the order of dialogues.
@@ -21,24 +20,24 @@ package struct TrainOptions: ConfigurationSection {
   /// The number of epochs without a better validation score after which training ends; nil for never.
   package var patience: Int?
 
-  /// What becomes of a step whose loss or gradient is NaN or infinite.
+  /// The response to a step whose loss or gradient is NaN or infinite.
   package var notFinite = NotFinitePolicy.abort
 
-  /// The number of steps that may be skipped one after another before training ends.
+  /// The number of consecutive skipped steps at which training ends.
   package var maxSkips = 10
 
-  /// What becomes of a step whose loss or gradient is NaN or infinite.
+  /// The response to a step whose loss or gradient is NaN or infinite.
   package enum NotFinitePolicy: String, CaseIterable, Sendable {
-    /// The run ends.
+    /// Ends the run.
     case abort
-    /// The step changes nothing, and the run goes on with the next.
+    /// Leaves the state unchanged and continues with the next step.
     case skip
   }
 
-  /// The number of steps between two comparisons of the ranks' parameters; nil for none.
+  /// The number of steps between two comparisons of replicas; nil for none.
   package var replicaCheckSteps: Int? = 100
 
-  /// The seconds without progress after which the job is ended; nil for never.
+  /// The time without progress after which the job is ended, in seconds; nil for never.
   package var stallSeconds: Int? = 300
 
   /// The section with its defaults.
@@ -65,23 +64,23 @@ package struct CheckpointOptions: ConfigurationSection {
   /// The number of steps between two checkpoints.
   package var everySteps = 200
 
-  /// The number of newest step checkpoints that are kept; the best one is kept besides.
+  /// The number of newest step checkpoints that are kept, besides the best checkpoint.
   package var keepLast = 3
 
   /// The zstd compression level, 1...19.
   package var level = 3
 
-  /// The seconds for which a checkpoint may stand still in the storage before the job is ended.
+  /// The time without progress of a write after which the job is ended, in seconds.
   package var stallSeconds = 900
 
-  /// What becomes of the run when a checkpoint cannot be written.
+  /// The response to a checkpoint that cannot be written.
   package var ifSaveFails = FailurePolicy.stop
 
-  /// What becomes of a run when a checkpoint cannot be written; the last one must be.
+  /// The response to a checkpoint that cannot be written; failing to write the last one is an error.
   package enum FailurePolicy: String, CaseIterable, Sendable {
-    /// The run ends.
+    /// Ends the run.
     case stop
-    /// The run goes on with a warning and tries again when the next checkpoint is due.
+    /// Continues with a warning and retries at the next save.
     case `continue`
   }
 

@@ -1,21 +1,23 @@
-/// What a YAML text may have, so that reading it takes no more than a little time and memory.
+/// Limits on a YAML text that bound the time and memory of parsing it.
 ///
-/// The parser itself stops at a nesting of 1000.
+/// The parser itself limits nesting to 1000 levels.
 package enum YAMLLimits {
-  /// Longer texts are no configurations.
+  /// The largest length of a text, in bytes.
   package static let largestByteCount = 1 << 16
 
-  /// Aliases of aliases multiply what a text stands for, and keys inside of keys are read once for
-  /// each of them; with ten of both, a text is read as if it were some forty times as long.
+  /// The largest number of aliases and explicit keys.
+  ///
+  /// Nested aliases multiply the expanded text, and nested keys are parsed once per level; with ten
+  /// of them, parsing takes as long as for a text some forty times as long.
   package static let largestMultiplierCount = 10
 
-  /// Why a text is not even parsed, without a full stop; nil where it is.
+  /// The reason why a text is not parsed, without a full stop; nil for a text within the limits.
   package static func problem(of text: String) -> String? {
     let byteCount = text.utf8.count
     guard byteCount <= largestByteCount else {
       return "the text is \(byteCount) bytes long, more than \(largestByteCount)"
     }
-    // Stars in comments are no aliases where nothing has an anchor.
+    // Without an anchor, stars are not aliases but part of comments.
     let hasAnchors = count(of: "&", in: text, isFollowedByName: true) > 0
     let aliasCount = hasAnchors ? count(of: "*", in: text, isFollowedByName: true) : 0
     let keyCount = count(of: "?", in: text, isFollowedByName: false)
@@ -26,24 +28,24 @@ package enum YAMLLimits {
     return nil
   }
 
-  /// How often a sign stands where a word of YAML may begin.
+  /// The number of times that a sign begins a YAML token.
   private static func count(
     of sign: Unicode.Scalar, in text: String, isFollowedByName: Bool
   ) -> Int {
     let sign = UInt8(ascii: sign)
     var count = 0
     var previous = UInt8(ascii: " ")
-    var isBehindSign = false
+    var isAfterSign = false
     for byte in text.utf8 {
-      if isBehindSign && !(isFollowedByName && isSpace(byte)) { count += 1 }
-      isBehindSign = byte == sign && mayPrecedeWord(previous)
+      if isAfterSign && !(isFollowedByName && isSpace(byte)) { count += 1 }
+      isAfterSign = byte == sign && mayPrecedeToken(previous)
       previous = byte
     }
     return count
   }
 
-  private static func mayPrecedeWord(_ byte: UInt8) -> Bool {
-    // A byte above ASCII may end a line break of Unicode.
+  private static func mayPrecedeToken(_ byte: UInt8) -> Bool {
+    // A non-ASCII byte may end a Unicode line break.
     isSpace(byte) || byte >= 0x80 || ",[]{}:-\"'".utf8.contains(byte)
   }
 

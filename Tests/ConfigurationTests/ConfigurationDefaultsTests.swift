@@ -12,7 +12,7 @@ struct ConfigurationDefaultsTests {
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("configs").path
 
-  /// The keys and defaults of the documented format, which must not change unnoticed.
+  /// The keys and defaults of the documented format.
   private static let documented = """
     data:
       path: null
@@ -112,7 +112,7 @@ struct ConfigurationDefaultsTests {
   }
 
   @Test(
-    "A path that YAML would take for something else is quoted",
+    "A path that YAML would read as something else is quoted",
     arguments: [
       "/plain/path-1.0_x", "relative", "null", "12", "a b/c", "- /x", "/übung", "/x: y", "~",
       "/a\\b",
@@ -159,7 +159,7 @@ struct ConfigurationDefaultsTests {
     #expect(copy == run.configuration && copy.yaml == run.yaml)
   }
 
-  @Test("A key may stand before the name of its model, and --set may name the model")
+  @Test("A key may precede the name of its model, and --set may name the model")
   func nameComesFirst() throws {
     let reversed = try RunConfiguration(
       yaml: "model: {hidden: 7, name: bc-lstm, dropout: 0.1}", source: "x")
@@ -184,7 +184,7 @@ struct ConfigurationDefaultsTests {
     #expect(meldText.name == "meld-text")
   }
 
-  @Test("Modalities have one order, however they are listed")
+  @Test("Modalities are sorted, in whichever order they are listed")
   func modalityOrder() throws {
     let shuffled = try RunConfiguration(yaml: "data: {modalities: [visual, text]}", source: "x")
     #expect(shuffled.data.modalities == [.text, .visual])

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Configuration
 
-/// A document or an override that is refused, and the whole message.
+/// An invalid document or override, and the full message.
 struct RefusedConfiguration: Sendable, CustomTestStringConvertible {
   let text: String
   let message: String
@@ -14,7 +14,7 @@ struct RefusedConfiguration: Sendable, CustomTestStringConvertible {
   var testDescription: String { text }
 }
 
-@Suite("Configuration: what is refused")
+@Suite("Configuration: errors")
 struct ConfigurationErrorTests {
   static let documents = [
     RefusedConfiguration(
@@ -73,14 +73,14 @@ struct ConfigurationErrorTests {
     #expect(error?.description == refused.message)
   }
 
-  /// Levels of lists of aliases of the level before.
+  /// Levels of keys, each of which is a list of aliases of the previous level.
   private static func aliases(levels: Int) -> String {
     (1...levels).reduce("a0: &a0 [x, x]\n") { text, level in
       text + "a\(level): &a\(level) {? [*a\(level - 1), *a\(level - 1)] : 1}\n"
     }
   }
 
-  @Test("A document that multiplies itself is refused before it is unfolded")
+  @Test("A document with nested aliases or keys is refused before it is parsed")
   func aliasBombs() {
     let error = #expect(throws: ConfigurationError.self) {
       try RunConfiguration(yaml: Self.aliases(levels: 40), source: "run.yaml")
@@ -100,7 +100,7 @@ struct ConfigurationErrorTests {
     #expect(few?.reason == "unknown key")
   }
 
-  @Test("Aliases in moderation and stars in comments are allowed")
+  @Test("A few aliases, and stars in comments, are accepted")
   func aliases() throws {
     let shared = try RunConfiguration(
       yaml: "loss: {contrastive: &w 0.25, prototype: *w}", source: "run.yaml")
@@ -109,7 +109,7 @@ struct ConfigurationErrorTests {
     _ = try RunConfiguration(yaml: starred + "train: {seed: 1} # a & b", source: "run.yaml")
   }
 
-  @Test("A document longer than any configuration is refused")
+  @Test("A document above the largest length is refused")
   func longDocument() throws {
     let text = String(repeating: "# comment\n", count: 7000)
     let error = #expect(throws: ConfigurationError.self) {
@@ -126,7 +126,7 @@ struct ConfigurationErrorTests {
   }
 
   @Test(
-    "Values of any size are quoted in part",
+    "Long values are truncated in messages",
     arguments: [
       "train: {epochs: LONG}", "train: {LONG: 1}", "LONG: 1", "LONG", "data: {modalities: [LONG]}",
       "model: {ablations: [[[LONG]], LONG]}", "train: {seed: \"LONG\"}", "data: LONG",
@@ -139,7 +139,7 @@ struct ConfigurationErrorTests {
     #expect((error?.description.count ?? 1000) < 300)
   }
 
-  @Test("A path with a zero byte is no path")
+  @Test("A path with a zero byte is refused")
   func zeroByte() {
     let error = #expect(throws: ConfigurationError.self) {
       try RunConfiguration(yaml: "data: {path: \"a\\0b\"}", source: "run.yaml")
@@ -148,7 +148,7 @@ struct ConfigurationErrorTests {
   }
 
   @Test(
-    "A run is named after its file, but never by dots",
+    "A run is named after its file, without leading dots",
     arguments: [
       ("meld.yaml", "meld"), (".yaml", "yaml"), ("...yaml", "yaml"), ("..yaml", "yaml"),
       ("..run.yaml", "run"),
@@ -261,7 +261,7 @@ struct ConfigurationErrorTests {
     #expect(error?.description == refused.message)
   }
 
-  @Test("Two switches of one block are refused, of different blocks accepted")
+  @Test("Two ablations of one block are refused, of different blocks accepted")
   func ablationsOfOneBlock() {
     for first in Ablation.allCases {
       for second in Ablation.allCases {
@@ -272,7 +272,7 @@ struct ConfigurationErrorTests {
     }
   }
 
-  @Test("A missing file is told as such, a file that is no text too")
+  @Test("A missing file and a file that is not UTF-8 are reported as such")
   func unreadableFiles() throws {
     let missing = #expect(throws: (any Error).self) {
       try ResolvedConfiguration(file: "/nonexistent/run.yaml")

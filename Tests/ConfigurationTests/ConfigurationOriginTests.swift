@@ -6,7 +6,7 @@ import Testing
 
 @testable import Configuration
 
-@Suite("Configuration: where values come from")
+@Suite("Configuration: origins of values")
 struct ConfigurationOriginTests {
   private func override(_ text: String) throws -> ConfigurationOverride {
     try #require(ConfigurationOverride(text))
@@ -32,7 +32,7 @@ struct ConfigurationOriginTests {
     }
   }
 
-  @Test("--data stands for data.path and is relative to the working directory")
+  @Test("--data sets data.path, relative to the working directory")
   func dataFlag() throws {
     let resolved = try ResolvedConfiguration(data: "features")
     let working = FileManager.default.currentDirectoryPath
@@ -58,7 +58,7 @@ struct ConfigurationOriginTests {
         == "--data data.path: --set gives the same key another value. Use one of the two.")
   }
 
-  @Test("The annotated print names each place and is a configuration itself")
+  @Test("The annotated print has the origin of each key and can be read back")
   func annotated() throws {
     let resolved = try ResolvedConfiguration(
       overrides: [override("optimizer.learningRate=5e-4")], data: "/d")
@@ -70,7 +70,7 @@ struct ConfigurationOriginTests {
     #expect(copy == resolved.configuration)
   }
 
-  @Test("An argument without key or = is no override", arguments: ["", "train.seed", "=3"])
+  @Test("An argument without key or = is not an override", arguments: ["", "train.seed", "=3"])
   func malformedOverride(argument: String) {
     #expect(ConfigurationOverride(argument) == nil)
   }
@@ -86,7 +86,7 @@ struct ConfigurationOriginTests {
 
 @Suite("Configuration: resuming")
 struct ConfigurationResumeTests {
-  @Test("Where data lie and how checkpoints are kept does not change a result")
+  @Test("The path of the data and the section checkpoint do not change a result")
   func harmlessKeys() {
     var other = RunConfiguration()
     other.data.path = "/elsewhere"
@@ -94,7 +94,7 @@ struct ConfigurationResumeTests {
     other.checkpoint.everySteps = 1
     other.checkpoint.keepLast = 9
     other.checkpoint.level = 19
-    // No text encoder reads these.
+    // This build has no text encoder, so these have no effect.
     other.textEncoder.trainable = false
     other.textEncoder.learningRate = 1
     #expect(other.differences(from: RunConfiguration()) == [])
@@ -121,7 +121,7 @@ struct ConfigurationResumeTests {
     #expect(changed.differences(from: RunConfiguration()) == [key])
   }
 
-  @Test("Going on with other settings is refused, naming the keys")
+  @Test("Resuming with other settings is refused, naming the keys")
   func mismatch() throws {
     try withTemporaryFolder { folder in
       let file = folder.path("run.yaml")
@@ -138,7 +138,7 @@ struct ConfigurationResumeTests {
     }
   }
 
-  @Test("What --set gives on this call may differ")
+  @Test("Keys given by --set may differ")
   func deliberateChange() throws {
     let override = try #require(ConfigurationOverride("train.epochs=20"))
     let resolved = try ResolvedConfiguration(overrides: [override])

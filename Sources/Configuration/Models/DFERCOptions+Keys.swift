@@ -9,7 +9,7 @@ extension DFERCOptions: ModelOptions {
     key("model.alignmentWidth", \.alignmentWidth, .within(1...16384)),
     key("model.contextHidden", \.contextHidden, .within(1...16384)),
     key("model.dropout", \.dropout, .within(0.0...0.99)),
-    key("model.ablations", \.ablations, .atMostOneOfABlock),
+    key("model.ablations", \.ablations, .atMostOnePerBlock),
     key("loss.contrastive", \.contrastive, .atLeast(0)),
     key("loss.contribution", \.contribution, .atLeast(0)),
     key("loss.prototype", \.prototype, .atLeast(0)),
@@ -30,8 +30,8 @@ extension DFERCOptions.Reduction: ConfigurationWord {}
 extension DFERCOptions.PrototypeReset: ConfigurationWord {}
 
 extension Requirement where Value == [Ablation] {
-  /// No two switches of the same block.
-  package static var atMostOneOfABlock: Requirement {
+  /// At most one ablation of each block.
+  package static var atMostOnePerBlock: Requirement {
     Requirement(problem: { ablations in
       for block in Ablation.Block.allCases {
         let switches = ablations.filter { $0.block == block }.map(\.rawValue)

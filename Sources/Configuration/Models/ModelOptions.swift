@@ -4,7 +4,7 @@ import NeuralNet
 
 /// The options of a model that a run file can name.
 ///
-/// The keys are the model's own, with their sections: `model.width`, `loss.margin`.
+/// The names of its keys include their sections: `model.width`, `loss.margin`.
 package protocol ModelOptions: ConfigurationSection {
   /// The name in `model.name` and in checkpoints.
   static var modelName: String { get }
@@ -12,14 +12,15 @@ package protocol ModelOptions: ConfigurationSection {
   /// Builds the model.
   ///
   /// - Parameters:
-  ///   - modalities: those in use, in the order of `Modality`; at least one.
+  ///   - modalities: the modalities in use with their raw widths, in the order of `Modality`; at least
+  ///     one.
   ///   - classCount: the number of emotions, at least 2.
   func makeModel(_ modalities: [ModalityWidth], classCount: Int) -> any Model
 }
 
 /// The models that a run file can name.
 package enum ModelRegistry {
-  /// One line a model; the first is the default.
+  /// The options of every model; the first is the default.
   package static let models: [any ModelOptions.Type] = [
     DFERCOptions.self,
     BCLSTMOptions.self,
@@ -29,8 +30,8 @@ package enum ModelRegistry {
   package static var names: [String] { models.map { $0.modelName } }
 }
 
-/// A model of the registry and its options: the sections `model` and `loss`, and what sections the
-/// model has beside them.
+/// A model of the registry and its options: the sections `model` and `loss`, and further sections of
+/// that model.
 package struct ChosenModel: Sendable, Equatable {
   /// The options.
   package var options: any ModelOptions
@@ -56,7 +57,7 @@ extension ModelOptions {
 // MARK: - Keys
 
 extension ChosenModel {
-  /// `model.name`; a change of the name gives all other options their defaults.
+  /// `model.name`; reading another name resets all other options to their defaults.
   static let nameKey = ConfigurationKey<ChosenModel>(
     name: "model.name", changesResult: true,
     read: { (node, model: inout ChosenModel) throws(ValueProblem) in
