@@ -9,15 +9,15 @@ import Testing
 
 @testable import Training
 
-/// A training step takes its memory from the arena, not from the heap.
+/// Checks that a training step allocates from the arena and not from the heap.
 ///
-/// The test executable counts the calls of `malloc` and its kin on this thread, so memory that is
-/// taken and given back within the step is seen as well.
+/// The test executable counts the calls of `malloc` and related functions on this thread, so memory
+/// that is freed within the step is counted as well.
 @Suite("Heap allocations of the training step")
 struct AllocationTests {
   private static let lengths = [1, 5, 3, 11, 4]
 
-  @Test("the counter sees memory that is given back at once")
+  @Test("the counter includes memory that is freed at once")
   func counterCounts() {
     let before = allocationCountOfThread()
     var sum: Float = 0
@@ -75,7 +75,7 @@ struct AllocationTests {
     for _ in 0..<3 { try evaluate() }
     let before = allocationCountOfThread()
     for _ in 0..<5 { try evaluate() }
-    // The list of groups is made for each call.
+    // Each call allocates the list of groups.
     #expect(allocationCountOfThread() <= before + 5)
     #expect(rows == 8 * Self.lengths.reduce(0, +))
   }

@@ -35,14 +35,14 @@ struct CheckpointCodingTests {
     return progress
   }
 
-  @Test("A progress reads back as it was, validated or not")
+  @Test("A progress reads back unchanged, validated or not")
   func progress() throws {
     var pending = midEpoch
     pending.validatedStep = nil
     for progress in [midEpoch, pending] { #expect(try roundTrip(progress) == progress) }
   }
 
-  @Test("Checkpoints that do not tell their last validation have it behind them between epochs")
+  @Test("Checkpoints without `validated_step` count as validated between epochs only")
   func withoutValidatedStep() throws {
     var between = midEpoch
     (between.cursor, between.validatedStep) = (0, 8)
@@ -51,7 +51,7 @@ struct CheckpointCodingTests {
   }
 }
 
-/// The state of a very small model, with values that all differ.
+/// The state of a very small model, with distinct values.
 struct SmallState {
   let state: ModelState
 
@@ -76,7 +76,7 @@ struct SmallState {
       model: model, parameters: parameters, buffers: buffers, optimizer: optimizer)
   }
 
-  /// A copy of the state as it is now.
+  /// A copy of the present state.
   func snapshot(_ progress: TrainingProgress) throws -> StateSnapshot {
     let snapshot = StateSnapshot(of: state.model)
     try state.copy(to: snapshot, progress)

@@ -17,7 +17,7 @@ import Testing
 
 @Suite("Saving in the background", .timeLimit(.minutes(2)))
 struct CheckpointSaverTests {
-  /// A saver in a folder of its own, with what it said.
+  /// A saver in a temporary run folder, with its log.
   private final class Rig {
     let folder: TemporaryFolder
     let run: RunFolder
@@ -48,7 +48,7 @@ struct CheckpointSaverTests {
         folder: run.path, keepLast: 9, level: 3, afterOperation: afterOperation)
       best = BestCheckpoint(in: store, log: log)
       saver = CheckpointSaver(
-        folder: run, store: store, tracker: PhaseTracker(.alone, faults: []),
+        folder: run, store: store, tracker: PhaseTracker(.solo, faults: []),
         description: [
           CheckpointCoding.Key.configuration: RunConfiguration().yaml,
           CheckpointCoding.Key.dataset: "data",
@@ -78,7 +78,7 @@ struct CheckpointSaverTests {
       }
     }
 
-    /// The hash that the state has in a checkpoint.
+    /// The hash of the present state in a checkpoint.
     func hash() throws -> String {
       try FileSystem.createDirectory(folder.path("now"))
       let store = CheckpointStore(folder: folder.path("now"), keepLast: 1)
@@ -105,7 +105,7 @@ struct CheckpointSaverTests {
 
   private static let full = FileError(path: "x", operation: "write", code: ENOSPC, isOutput: true)
 
-  @Test("Values that change right after the call do not reach the file")
+  @Test("Values that change after the copy do not reach the file")
   func copies() throws {
     let gate = DispatchSemaphore(value: 0)
     let rig = try Rig { operation in if operation == .opened { gate.wait() } }
@@ -118,7 +118,7 @@ struct CheckpointSaverTests {
     #expect(try rig.hash(ofStep: 1) == expected)
   }
 
-  @Test("A save waits for the one before, and training for neither")
+  @Test("A save waits for the previous one, and training for neither")
   func waits() throws {
     let gate = DispatchSemaphore(value: 0)
     let rig = try Rig { operation in if operation == .opened { gate.wait() } }
@@ -137,7 +137,7 @@ struct CheckpointSaverTests {
     #expect(try rig.hash(ofStep: 1) != second)
   }
 
-  @Test("The logs are durable before a checkpoint takes its name")
+  @Test("The logs are durable before a checkpoint is renamed")
   func order() throws {
     let events = Mutex([String]())
     let rig = try Rig(
@@ -150,7 +150,7 @@ struct CheckpointSaverTests {
     #expect(events.withLock { $0 } == ["logs", "named", "logs", "named"])
   }
 
-  @Test("Logs that cannot be made durable keep the checkpoint from its name")
+  @Test("No checkpoint is renamed if the logs cannot be made durable")
   func logsFail() throws {
     let rig = try Rig(synchronize: { throw Self.full })
     try rig.save(step: 1)
@@ -158,7 +158,7 @@ struct CheckpointSaverTests {
     #expect(try rig.store.steps().isEmpty)
   }
 
-  @Test("With `stop` a failed save is thrown at the next look, and nothing half written stays")
+  @Test("With `stop`, a failed save is thrown at the next check and leaves no temporary file")
   func stops() throws {
     let fails = Mutex(false)
     let rig = try Rig { operation in
@@ -174,8 +174,8 @@ struct CheckpointSaverTests {
     #expect(try rig.temporaryFiles.isEmpty)
   }
 
-  @Test("With `continue` a failed save is a warning, and the next one makes up for it")
-  func goesOn() throws {
+  @Test("With `continue`, a failed save is a warning, and the next save is retried")
+  func continues() throws {
     let failures = Mutex(0)
     let rig = try Rig(.continue) { operation in
       if operation == .written, failures.withLock({ $0 > 0 }) { throw Self.full }
@@ -198,7 +198,7 @@ struct CheckpointSaverTests {
     #expect(try rig.temporaryFiles.isEmpty)
   }
 
-  @Test("A best state that could not be written is not lost: its copy waits for the next save")
+  @Test("A best state whose save failed is kept and written by a later save")
   func best() throws {
     let isFull = Mutex(true)
     let rig = try Rig(.continue) { operation in
@@ -207,7 +207,7 @@ struct CheckpointSaverTests {
     let best = try rig.hash()
     try rig.save(best: true, step: 1)
     rig.train()
-    try rig.save(step: 2)  // the best cannot be written again, so its copy is put aside
+    try rig.save(step: 2)  // the best fails again, and its copy is kept
     rig.train()
     #expect(throws: CheckpointError.self) { try rig.saver.finish() }
     isFull.withLock { $0 = false }
@@ -219,11 +219,11 @@ struct CheckpointSaverTests {
     #expect(try rig.store.steps() == [3])
   }
 
-  @Test("Steps are saved while the best cannot be, and what is not written in the end is told")
+  @Test("Steps are saved while the best cannot be, and a best that remains unwritten is an error")
   func bestAlone() throws {
     let rig = try Rig(.continue)
     let best = try rig.hash()
-    // A file cannot take the place of a folder.
+    // A file cannot replace a folder.
     try FileSystem.createDirectory(rig.store.bestPath)
     try rig.save(best: true, step: 4)
     for step in [4, 8, 12] {
@@ -238,8 +238,8 @@ struct CheckpointSaverTests {
     #expect(try rig.hashOfBest() == best)
   }
 
-  @Test("A step that could not be saved is owed by the next save, whatever that is for")
-  func owedStep() throws {
+  @Test("A step whose save failed is saved again with the next checkpoint of any kind")
+  func failedStep() throws {
     let fails = Mutex(true)
     let rig = try Rig(.continue) { operation in
       if operation == .written, fails.withLock({ $0 }) { throw Self.full }
@@ -253,7 +253,7 @@ struct CheckpointSaverTests {
     #expect(try rig.store.steps() == [5] && rig.hash(ofStep: 5) == rig.hashOfBest())
   }
 
-  @Test("A best file from later in the course stays, and one of another course does not count")
+  @Test("A later best checkpoint of the same run is kept, and one of another run is ignored")
   func adoption() throws {
     func best(_ epoch: Int) -> TrainingProgress.Best {
       TrainingProgress.Best(
@@ -273,14 +273,14 @@ struct CheckpointSaverTests {
     let none = rig.folder.path("none/checkpoints/step-00000008.safetensors.zst")
     let same = RunIdentity(configuration: RunConfiguration(), digest: "data")
     func adopts(_ progress: TrainingProgress, _ identity: RunIdentity) throws -> Bool {
-      try rig.best.adopt(of: progress, identity, besides: none)
+      try rig.best.adopt(for: progress, identity, resumingFrom: none)
     }
     #expect(try adopts(progress(8, 1), same))
     #expect(try adopts(progress(18, 2), same))
     #expect(rig.warnings == 0)
     #expect(try !adopts(progress(18, 3), same))
     #expect(rig.warnings == 1)
-    // The epoch that the checkpoint tells of counts, but not a later one of another course.
+    // The best epoch of the resumed checkpoint is accepted, but not a later one of another run.
     var faster = RunConfiguration()
     faster.optimizer.learningRate *= 2
     for other in [
@@ -290,20 +290,20 @@ struct CheckpointSaverTests {
       #expect(try adopts(progress(18, 2), other))
       #expect(try !adopts(progress(8, 1), other))
     }
-    // How the work is shared changes no result.
+    // Sharding changes no result.
     var shared = RunConfiguration()
     shared.optimizer.sharded = true
     #expect(try adopts(progress(8, 1), RunIdentity(configuration: shared, digest: "data")))
     #expect(rig.warnings == 3)
-    let inBest = rig.small.state
-    #expect(try rig.best.restore(into: inBest, expecting: best(2)) == best(2))
+    let state = rig.small.state
+    #expect(try rig.best.restore(into: state, expecting: best(2)) == best(2))
     #expect(rig.warnings == 3)
-    // Where the course did not come to it again, the file still tells the truth.
-    #expect(try rig.best.restore(into: inBest, expecting: best(1)) == best(2))
+    // If the resumed run did not reproduce that epoch, the scores of the file are used.
+    #expect(try rig.best.restore(into: state, expecting: best(1)) == best(2))
     #expect(rig.warnings == 4)
   }
 
-  @Test("A best file that is damaged is no reason to choose another epoch unasked")
+  @Test("A damaged best checkpoint is an error and does not silently change the best epoch")
   func damagedBest() throws {
     let rig = try Rig()
     var progress = TrainingProgress()
@@ -313,8 +313,8 @@ struct CheckpointSaverTests {
     try FileSystem.write("damaged", to: rig.store.bestPath)
     let error = #expect(throws: CheckpointError.self) {
       try rig.best.adopt(
-        of: progress, RunIdentity(configuration: RunConfiguration(), digest: "data"),
-        besides: "none/checkpoints/step-00000008.safetensors.zst")
+        for: progress, RunIdentity(configuration: RunConfiguration(), digest: "data"),
+        resumingFrom: "none/checkpoints/step-00000008.safetensors.zst")
     }
     #expect(try ExitStatus(#require(error)) == .badInput)
     #expect(error?.path == rig.store.bestPath)
@@ -335,7 +335,7 @@ struct CheckpointSaverTests {
 
 extension ParallelWorld {
   /// A world of one rank without a launcher.
-  static var alone: ParallelWorld {
+  static var solo: ParallelWorld {
     let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
     return ParallelWorld(SoloCollective(), share, [], nil, nil)
   }

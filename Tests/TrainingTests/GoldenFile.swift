@@ -12,14 +12,14 @@ import Testing
 
 @testable import Training
 
-/// A model with golden files, which lie beside the tests of its room.
+/// A model with golden files, which are in the test target of the model.
 enum GoldenModel: String, CaseIterable, CustomTestStringConvertible {
   case dferc = "DFERCModel"
   case bcLSTM = "Baselines"
 
   var testDescription: String { rawValue }
 
-  /// The folder of the golden files; `make_fixtures.py` there says how they were made.
+  /// The folder of the golden files and of `make_fixtures.py`, which generates them.
   var folder: String {
     fixtureFolder().deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("\(rawValue)Tests/Fixtures").path
@@ -32,7 +32,7 @@ enum GoldenModel: String, CaseIterable, CustomTestStringConvertible {
       .map { String($0.dropLast(".safetensors".count)) }.sorted()
   }
 
-  /// The options of the model that a file was made with.
+  /// The options of the model that generated a file.
   func options(of file: SafetensorsFile) throws -> any ModelOptions {
     let text = file.header.metadata["options"]
     switch self {
@@ -86,7 +86,7 @@ extension BCLSTMOptions {
 
 /// One golden file, as a split in memory.
 struct GoldenFile {
-  /// What every golden file says of its model.
+  /// The part of the options that every golden file has.
   struct Options: Decodable {
     let modalities: [Modality]
     let dropout: Double
@@ -118,7 +118,7 @@ struct GoldenFile {
     dialogues = try file.integers("dialogues").map(Int.init)
     offsets = try file.integers("offsets").map(Int.init)
     let labels = try file.integers("labels").map(Int.init)
-    // Dropout depends on the index in the split, so other dialogues, of one row, fill the gaps.
+    // Dropout depends on the index in the split, so dialogues of one row fill the gaps.
     var (packed, sources): ([Dialogue], [Int?]) = ([], [])
     for index in 0...(dialogues.max() ?? 0) {
       let position = dialogues.firstIndex(of: index)
@@ -179,7 +179,7 @@ struct GoldenFile {
 
   var losses: Losses { get throws { try Self.json(Losses.self, file.header.metadata["losses"]) } }
 
-  /// What is zero in mathematics, such as biases of attention keys, is held against this.
+  /// The scale for values that are zero in exact arithmetic, such as biases of attention keys.
   var gradientFloor: Double {
     get throws {
       let names = file.header.entries.keys.filter { $0.hasPrefix("expected.gradient.") }

@@ -10,9 +10,10 @@ import Testing
 
 @testable import Training
 
-/// The step that `train`, `bench` and `step` use against PyTorch.
+/// Compares the step that `train`, `bench` and `step` use with PyTorch.
 ///
-/// The golden files are those of the model room; `make_fixtures.py` there says how they were made.
+/// The golden files are in the test targets of the models, with the `make_fixtures.py` that
+/// generates them.
 @Suite("The training step against PyTorch")
 struct GoldenStepTests {
   /// Both sides compute in Float32 or better with sums of a few hundred terms: differences stay near
@@ -49,7 +50,7 @@ struct GoldenStepTests {
     #expect(engine.buffers.layout.buffers.isEmpty)
   }
 
-  /// Runs the step and compares what every model has.
+  /// Runs the step and compares losses, logits, extras and gradients.
   private func expectStep(
     _ golden: GoldenFile, _ name: String, microBatches: Int
   ) throws -> GradientEngine {

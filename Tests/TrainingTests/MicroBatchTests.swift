@@ -8,10 +8,10 @@ import Testing
 
 @testable import Training
 
-/// Micro-batches that a rank computes in one pass have the bits of micro-batches on a rank each.
+/// Checks that micro-batches in one pass have the same bits as micro-batches on one rank each.
 @Suite("Micro-batches in one pass")
 struct MicroBatchTests {
-  /// What a rank holds after the step, and the logits of its own rows by dialogue.
+  /// The results of a rank after the step, with the logits of its own rows by dialogue.
   private struct Outcome: Sendable {
     let losses: [Double]
     let gradients: [Float]
@@ -41,7 +41,7 @@ struct MicroBatchTests {
     }
   }
 
-  /// Six dialogues in eight micro-batches leave two of them empty, and a rank without rows.
+  /// Of eight micro-batches, six dialogues leave two empty, and two of eight ranks without rows.
   @Test(
     "losses, running sums, predictions and gradients of DF-ERC",
     arguments: DFERCOptions.everyAblation, [4, 8])

@@ -7,22 +7,22 @@ import Testing
 
 @testable import Training
 
-/// Gradient checks of whole models by their parameters, on the step that trains.
+/// Checks the gradients of whole models by their parameters, on the training step.
 ///
-/// Three things of DF-ERC are constant in the backward pass though they depend on parameters: psi,
-/// the teachers' probabilities as the students' targets, and this batch's part of the prototypes. A
-/// difference of the loss sees them move, so every case leaves them out or differentiates only by
-/// parameters that they do not depend on.
+/// Three quantities of DF-ERC are constants of the backward pass although they depend on parameters:
+/// psi, the teachers' probabilities as the students' targets, and this batch's part of the
+/// prototypes. A finite difference includes their change, so every case excludes them or
+/// differentiates only by parameters that they do not depend on.
 @Suite("Gradients of the model")
 struct ModelGradientTests {
   /// A tiny model and a part of the loss.
   private struct Case {
     var options: DFERCOptions
     var modalities = Modality.allCases
-    /// How often each emotion has been seen; a large number holds the prototypes still.
+    /// The count of each prototype; a large one makes the batch's part negligible.
     var seenCount: Int64 = 0
     var loss: (GradientEngine) -> Double = { $0.loss }
-    /// Which parameters are differentiated, by the start of their names.
+    /// The prefix of the names of the differentiated parameters.
     var prefix = ""
   }
 
@@ -36,12 +36,12 @@ struct ModelGradientTests {
     return options
   }
 
-  @Test("with attention for fusion and context nothing is held constant")
+  @Test("attention for fusion and context, without constants")
   func attention() throws {
     try check(Case(options: Self.options([.cfmAttention, .crmAttention])))
   }
 
-  @Test("equal weights, and the context in full", arguments: [[], [Ablation.noDDM]])
+  @Test("equal weights and the full context", arguments: [[], [Ablation.noDDM]])
   func equalWeights(ablations: [Ablation]) throws {
     try check(Case(options: Self.options(ablations + [.noCFM, .crmFull])))
   }
@@ -65,7 +65,7 @@ struct ModelGradientTests {
     try check(Case(options: options, loss: classification, prefix: "cfm.classifier."))
   }
 
-  @Test("alignment around prototypes that have seen so much that they hardly move")
+  @Test("alignment to prototypes with counts so large that they hardly change")
   func alignment() throws {
     var options = Self.options([.noCFM])
     options.prototype = 3
@@ -88,7 +88,7 @@ struct ModelGradientTests {
     let prototypes = make.values(3 * test.options.alignmentWidth).map(Double.init)
     let batch = small.batch(microBatches: 2)
     GradientCheck(
-      // The contrastive losses are the most curved part: at twice this step they show truncation.
+      // The contrastive losses are the most curved: twice this step gives truncation errors.
       evaluating: chosen.map { make.copy(parameters.tensor(of: $0)) }, step: 1.0 / 64
     ) { tensors, _ in
       for (parameter, tensor) in zip(chosen, tensors) {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Training
 
-/// Groups of parameters reach the optimizer with their own rates.
+/// Checks that the optimizer uses the rates of each parameter group.
 @Suite("Parameter groups in the optimizer")
 struct ParameterGroupTests {
   /// The first step of AdamW moves an element by its learning rate against the sign of its gradient,

@@ -12,13 +12,13 @@ struct ReplicaCheckTests {
     ReplicaCheck.difference(ranks, names: Self.names)
   }
 
-  @Test("Equal ranks differ in nothing")
+  @Test("Equal digests have no difference")
   func equal() {
     #expect(difference([[1, 2, 3], [1, 2, 3], [1, 2, 3]]) == nil)
     #expect(difference([[1, 2, 3]]) == nil)
   }
 
-  @Test("The rank that stands alone is named, with the first tensor that differs")
+  @Test("A single deviating rank is named, with the first tensor that differs")
   func one() {
     #expect(
       difference([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 9, 8]])?.description
@@ -28,7 +28,7 @@ struct ReplicaCheckTests {
         == "rank 0 holds other bits of input.weight than the other ranks")
   }
 
-  @Test("A minority that agrees within itself is a minority still")
+  @Test("All ranks outside the majority are named, whether they agree or not")
   func several() {
     #expect(
       difference([[1, 2, 3], [1, 5, 3], [1, 2, 3], [1, 2, 3], [1, 5, 3]])?.description
@@ -37,7 +37,7 @@ struct ReplicaCheckTests {
     #expect(difference(scattered)?.minority == [0, 1])
   }
 
-  @Test("Without a majority nobody is named")
+  @Test("Without a majority, no rank is named")
   func noMajority() {
     #expect(
       difference([[1, 2, 3], [1, 2, 4]])?.description
@@ -47,7 +47,7 @@ struct ReplicaCheckTests {
         == "the ranks hold different bits of counts, and nothing tells which are right")
   }
 
-  @Test("A change of any tensor that ranks hold alike is found, and the tensor named")
+  @Test("A changed bit of any replicated tensor is found, and the tensor is named")
   func everyTensor() throws {
     let rig = try TrainingRig()
     let changes: [(String, @Sendable (Trainer) -> Void)] = [

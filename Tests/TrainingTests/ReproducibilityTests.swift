@@ -18,27 +18,27 @@ struct ReproducibilityTests {
   }
 
   @Test(
-    "Each library, and the rank count that decides about micro-batches, is told with both values")
-  func told() {
+    "A change of a library, or of a rank count that sets the micro-batches, is reported")
+  func reported() {
     #expect(changes([:], microBatches: nil).isEmpty)
     for key in before.keys {
-      let told = changes([key: "other"], microBatches: nil)
-      #expect(told.count == 1, "\(key)")
-      #expect(told.first?.contains("\(before[key] ?? ""), this run has other: ") == true)
+      let reasons = changes([key: "other"], microBatches: nil)
+      #expect(reasons.count == 1, "\(key)")
+      #expect(reasons.first?.contains("\(before[key] ?? ""), this run has other: ") == true)
     }
     #expect(changes(["ranks": "2"], microBatches: 8).isEmpty)
     #expect(changes(["ranks": "2", "c_library": "musl"], microBatches: 8).count == 1)
   }
 
-  @Test("Uneven ranks are told in every checkpoint that comes after them")
-  func unevenPast() throws {
+  @Test("Uneven ranks are recorded in all later checkpoints")
+  func earlierUnevenRanks() throws {
     var fixed = RunConfiguration()
     fixed.train.microBatches = 8
     let dataset = Dataset(SyntheticCorpus(seed: 1))
     let model = fixed.model.options.makeModel([ModalityWidth(.text, width: 2)], classCount: 7)
     func metadata(_ ranks: Int, after before: [String: String]) throws -> [String: String] {
       try RunDescription.metadata(
-        fixed, model: model, dataset: dataset, digest: "", ranks: ranks, goingOnFrom: before)
+        fixed, model: model, dataset: dataset, digest: "", ranks: ranks, resumingFrom: before)
     }
     let even = try metadata(4, after: [:])
     #expect(even["uneven_ranks"] == nil && even["ranks"] == nil)
@@ -50,14 +50,14 @@ struct ReproducibilityTests {
     #expect(Reproducibility.changes(from: later, to: later, microBatches: 8).count == 1)
   }
 
-  @Test("A checkpoint that does not tell its ranks is not accused")
-  func silent() {
+  @Test("A checkpoint without a rank count gives no reason")
+  func withoutRankCount() {
     var older = before
     older["ranks"] = nil
     #expect(Reproducibility.changes(from: older, to: before, microBatches: nil).isEmpty)
   }
 
-  @Test("Rank counts that do not hold whole subtrees are told, where bits are promised")
+  @Test("With fixed micro-batches, rank counts that do not hold whole subtrees give a warning")
   func uneven() {
     for ranks in [1, 2, 4, 8, 16] {
       #expect(Reproducibility.unevenRanks(microBatches: 8, ranks: ranks) == nil)

@@ -12,7 +12,7 @@ struct SkippingTests {
     steps.map { "nan@backward,rank=\(rank),step=\($0)" }
   }
 
-  /// What `train` threw.
+  /// The error that `train` throws.
   private func failure(
     _ rig: TrainingRig, _ output: String, ranks: Int = 1, faults: [String]
   ) -> TrainingError? {
@@ -24,7 +24,7 @@ struct SkippingTests {
     }
   }
 
-  @Test("NaN in the gradient of one rank ends all of them, with rank and dialogues named")
+  @Test("NaN in the gradient of one rank ends all ranks, with rank and dialogues named")
   func aborts() throws {
     let rig = try TrainingRig()
     let error = try #require(failure(rig, "run", ranks: 3, faults: nan(rank: 1, steps: [3])))
@@ -39,8 +39,8 @@ struct SkippingTests {
     #expect(9...15 ~= place.split(separator: ",").count - 1, "\(place)")
   }
 
-  @Test("A skipped step leaves every bit of the state, on every rank", arguments: [false, true])
-  func leavesNoTrace(isSharded: Bool) throws {
+  @Test("A skipped step changes no bit of the state, on any rank", arguments: [false, true])
+  func changesNothing(isSharded: Bool) throws {
     let rig = try TrainingRig(["train.notFinite": "skip", "optimizer.sharded": "\(isSharded)"])
     let outcomes = try rig.withTrainers("run", ranks: 3, faults: nan(rank: 2, steps: [3])) {
       trainer -> [String] in
@@ -69,12 +69,12 @@ struct SkippingTests {
     for outcome in outcomes { #expect(outcome == ["true", "false", "3 108", "1 1", "1 0", "3"]) }
   }
 
-  @Test("Skipped steps are counted in the rows, and told with rank and dialogues")
+  @Test("Skipped steps are counted in the metrics and logged with rank and dialogues")
   func counts() throws {
     let rig = try TrainingRig(["train.notFinite": "skip"])
     let run = try rig.train("run", ranks: 2, faults: nan(rank: 0, steps: [3, 4, 9]))
     #expect(run.isFinished)
-    let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
+    let rows = try rig.outputs("run", lastStep: 12).metrics.filter { $0.event == .train }
     #expect(rows.map(\.step) == Array(1...12))
     #expect(rows.map { $0.values["skipped"] } == [0, 0, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3])
     #expect(
@@ -84,7 +84,7 @@ struct SkippingTests {
     #expect(run.log.contains("the step is skipped, 1 in a row and 3 in all."))
   }
 
-  @Test("So many skipped steps in a row end the run, also where a resume lies between them")
+  @Test("The maximum of consecutive skipped steps ends the run, also across a resume")
   func maximum() throws {
     let rig = try TrainingRig(["train.notFinite": "skip", "train.maxSkips": "3"])
     let error = failure(rig, "run", faults: nan(rank: 0, steps: [2, 4, 5, 6]))
@@ -95,18 +95,18 @@ struct SkippingTests {
     #expect(second?.kind == .notFinite && second?.place?.hasPrefix("step 4, ") == true)
   }
 
-  @Test("A run that was stopped after a skipped step ends as one that was not")
+  @Test("A run stopped after a skipped step and resumed ends like an uninterrupted one")
   func resumed() throws {
     let rig = try TrainingRig(["train.notFinite": "skip", "train.microBatches": "4"])
     try #require(try rig.train("whole", faults: nan(rank: 0, steps: [3])).isFinished)
     let first = try rig.train("cut", ranks: 2, stoppingAtPoll: 4, faults: nan(rank: 1, steps: [3]))
     try #require(first.step == 3)
     try #require(try rig.train("cut").isFinished)
-    let (whole, cut) = try (rig.traces("whole", lastStep: 12), rig.traces("cut", lastStep: 12))
+    let (whole, cut) = try (rig.outputs("whole", lastStep: 12), rig.outputs("cut", lastStep: 12))
     #expect(whole == cut)
   }
 
-  @Test("Predictions that are not finite are told by dialogue")
+  @Test("Non-finite predictions are reported by dialogue")
   func predictions() throws {
     let rig = try TrainingRig(["train.replicaCheckSteps": "null"])
     let message = try rig.message("run", ranks: 2) { trainer in
@@ -115,12 +115,12 @@ struct SkippingTests {
       }
       try trainer.step()
     }
-    // The sums over the batch carry it to rank 0 too, which is not at fault.
+    // Sums over the batch propagate NaN to rank 0, which is not named.
     #expect(message.hasPrefix("step 1, rank 1 (prediction of train-"), "\(message)")
   }
 
-  @Test("A replica that has lost its bits is named where it leads out of the numbers")
-  func drifted() throws {
+  @Test("A diverged replica that makes a step non-finite is named")
+  func diverged() throws {
     for policy in ["skip", "abort"] {
       let rig = try TrainingRig(["train.notFinite": policy])
       let message = try rig.message("run", ranks: 3) { trainer in
@@ -131,19 +131,19 @@ struct SkippingTests {
     }
   }
 
-  @Test("A rank that alone finds a step not finite has all of them leave it out")
+  @Test("A step that is non-finite on one rank only is skipped on all ranks")
   func agreed() throws {
     let rig = try TrainingRig(["train.notFinite": "skip"])
     let run = try rig.train("run", ranks: 3, faults: ["nan@allreduce,rank=2,step=3"])
     #expect(run.isFinished)
-    let rows = try rig.traces("run", lastStep: 12).metrics.filter { $0.event == .train }
+    let rows = try rig.outputs("run", lastStep: 12).metrics.filter { $0.event == .train }
     #expect(rows.last?.values["skipped"] == 1)
-    // Rank 0, which writes, has seen nothing wrong itself.
+    // Rank 0, which writes the metrics, has finite values.
     #expect(rows.map { $0.values["gradient_norm"] }.allSatisfy { $0 != nil })
     #expect(run.log.contains("step 3, the sum over ranks, none of which is at fault"), "\(run.log)")
   }
 
-  @Test("Tensors that are not finite are neither scored nor saved", arguments: [0, 1, 2])
+  @Test("Non-finite tensors are neither scored nor saved", arguments: [0, 1, 2])
   func tensors(index: Int) throws {
     let rig = try TrainingRig()
     for isSaving in [true, false] {

@@ -9,17 +9,16 @@ import TestSupport
 
 @testable import Training
 
-/// A few dialogues in memory, of which a test makes global batches for the training step.
+/// A few dialogues in memory, and global batches of them for the training step.
 struct SmallBatch {
   let split: Split
   let configuration: RunConfiguration
 
   /// - Parameters:
-  ///   - options: of the model.
-  ///   - lengths: the utterances of each dialogue.
-  ///   - modalities: those in use; their features are 5, 6, 7 wide.
-  ///   - classCount: the number of emotions, which the rows take in turns.
-  ///   - seed: of the features.
+  ///   - lengths: the number of utterances of each dialogue.
+  ///   - modalities: the modalities in use, with widths 5, 6, 7 in the order given.
+  ///   - classCount: the number of emotions, which are assigned to rows in turn.
+  ///   - seed: the seed of the features.
   init(
     _ options: any ModelOptions, lengths: [Int], modalities: [Modality] = Modality.allCases,
     classCount: Int = 3, seed: UInt64 = 1
@@ -88,6 +87,6 @@ extension DFERCOptions {
     return options
   }
 
-  /// No ablation, and each alone.
+  /// The list without ablations, and a list for each ablation.
   static let everyAblation: [[Ablation]] = [[]] + Ablation.allCases.map { [$0] }
 }

@@ -13,15 +13,15 @@ import Testing
 @testable import JobControl
 @testable import Training
 
-/// Whole runs of a small model inside the test's process, on ranks that are threads.
+/// Whole runs of a small model in the process of the test, with threads as ranks.
 struct TrainingRig {
   let folder: TemporaryFolder
   private let configuration: ResolvedConfiguration
 
-  /// 208 dialogues to train on, so that 6 steps of 36 make an epoch, the last with fewer; two and
-  /// more groups of dialogues to score.
+  /// Writes a corpus with 208 training dialogues: 6 steps of 36 an epoch, the last with fewer, and
+  /// two or more groups of dialogues in the other splits.
   ///
-  /// - Parameter settings: given as by `--set`.
+  /// - Parameter settings: values by key, as for `--set`.
   init(_ settings: [String: String] = [:]) throws {
     folder = try TemporaryFolder()
     let corpus = SyntheticCorpus(seed: 42, options: SyntheticCorpus.Options(scale: 0.2))
@@ -44,15 +44,14 @@ struct TrainingRig {
       data: data)
   }
 
-  /// Trains into a folder of its own, from the beginning or from its newest checkpoint.
+  /// Trains from the newest checkpoint of a run folder, or from the first step.
   ///
   /// - Parameters:
   ///   - output: the name of the run folder.
-  ///   - ranks: how many.
-  ///   - lastPoll: the last rank is asked to stop when it looks for the so-manieth time.
-  ///   - faults: what goes wrong on the way.
-  ///   - atPoll: called with the number of every look of the last rank, which comes between tasks
-  ///     and between groups of dialogues that are scored.
+  ///   - lastPoll: the poll of the last rank, from 1, at which a stop is requested.
+  ///   - faults: the faults to inject, as for `--inject-fault`.
+  ///   - atPoll: called with the number of every poll of the last rank; it polls between tasks and
+  ///     between groups of dialogues that are scored.
   func train(
     _ output: String, ranks: Int = 1, stoppingAtPoll lastPoll: Int = .max, faults: [String] = [],
     atPoll: @escaping @Sendable (Int) -> Void = { _ in }
@@ -70,12 +69,10 @@ struct TrainingRig {
     return ending
   }
 
-  /// Runs configurations one after another in the same teams, as a program of experiments does.
+  /// Runs configurations one after another on the same ranks.
   ///
-  /// - Parameters:
-  ///   - runs: for each, the run folder and settings given as by `--set`.
-  ///   - ranks: how many.
-  /// - Returns: how the runs ended on each rank.
+  /// - Parameter runs: for each run, the name of its folder and its settings, as for `--set`.
+  /// - Returns: the endings of the runs, for each rank.
   func trainInTurn(
     _ runs: [(output: String, settings: [String: String])], ranks: Int,
     predicting splits: [SplitName]
@@ -94,9 +91,9 @@ struct TrainingRig {
     }
   }
 
-  /// Opens a run on every rank and does something with its trainer.
+  /// Opens a run on every rank and calls a function with its trainer.
   ///
-  /// - Returns: what each rank returned; nil for a run that had ended before.
+  /// - Returns: the value for each rank; nil for a run that had finished already.
   func withTrainers<Result: Sendable>(
     _ output: String, ranks: Int, faults: [String] = [], polls: Polls = Polls(.max) { _ in },
     lines: Lines = Lines(), _ body: @escaping @Sendable (Trainer) throws -> Result
@@ -118,7 +115,7 @@ struct TrainingRig {
     }
   }
 
-  /// What the trainers of a run fail with, all alike; empty if they do not.
+  /// The message of the error that the trainers of a run throw; empty without an error.
   func message(
     _ output: String, ranks: Int, _ body: @escaping @Sendable (Trainer) throws -> Void
   ) throws -> String {
@@ -130,7 +127,7 @@ struct TrainingRig {
     }
   }
 
-  /// What came of a run, how often it looked whether it should stop, and what rank 0 said.
+  /// The end of a run, the number of its polls for a stop request, and its log.
   struct Ending {
     let isFinished: Bool
     var step = 0
@@ -138,12 +135,12 @@ struct TrainingRig {
     var log = ""
   }
 
-  /// The team of a silent rank among ranks that are threads.
+  /// The team of one rank of a loopback collective, without output.
   static func team(_ collective: LoopbackCollective) -> RankTeam {
     team(collective, Polls(.max) { _ in }, Lines(), [])
   }
 
-  /// The team of a rank that is alone and says nothing.
+  /// The team of a single rank, without output.
   static func soloTeam() -> RankTeam {
     let share = ProcessorShare.ofSoloProgram(threads: 1, variables: [:])
     let world = ParallelWorld(SoloCollective(), share, [], nil, nil)
@@ -165,7 +162,7 @@ struct TrainingRig {
       tracker: PhaseTracker(world, faults: faults), isStopRequested: { polls.next() })
   }
 
-  /// Counts how often a rank looks for a request to stop, which comes at one of the looks.
+  /// Counts the polls of a rank for a stop request, which is made at one of them.
   final class Polls: Sendable {
     private let limit: Int
     private let action: @Sendable (Int) -> Void
@@ -188,7 +185,7 @@ struct TrainingRig {
     }
   }
 
-  /// What the ranks have said.
+  /// The output of all ranks.
   final class Lines: Sendable {
     private let written = Mutex("")
 
@@ -198,11 +195,11 @@ struct TrainingRig {
   }
 }
 
-// MARK: - What a run leaves behind
+// MARK: - Outputs
 
 extension TrainingRig {
-  /// Everything of a run that must not depend on its interruptions.
-  struct Traces: Equatable {
+  /// The outputs of a run that must not depend on interruptions.
+  struct Outputs: Equatable {
     let metrics: [MetricsRow]
     let table: [String]
     let samples: String
@@ -211,14 +208,14 @@ extension TrainingRig {
     let result: RunResult
   }
 
-  func traces(_ output: String, lastStep: Int) throws -> Traces {
+  func outputs(_ output: String, lastStep: Int) throws -> Outputs {
     let path = folder.path(output)
     let store = CheckpointStore(folder: path, keepLast: 1)
     let last = try Checkpoint(path: store.path(ofStep: lastStep))
     var result = try JSONDecoder().decode(
       RunResult.self, from: Data(try FileSystem.readAll("\(path)/result.json")))
     (result.timeTotal, result.environment) = (0, [:])
-    return Traces(
+    return Outputs(
       metrics: try JSONLines<MetricsRow>("\(path)/metrics.jsonl").values.map(Self.timeless),
       table: try text("\(path)/metrics.csv").split(separator: "\n").map {
         $0.split(separator: ",", omittingEmptySubsequences: false).dropLast(3)
@@ -239,7 +236,7 @@ extension TrainingRig {
     return MetricsRow(event: row.event, epoch: row.epoch, step: row.step, values: kept)
   }
 
-  /// Files that were never finished.
+  /// The temporary files that are left in a run folder.
   func temporaryFiles(_ output: String) throws -> [String] {
     let path = folder.path(output)
     return try (FileSystem.list(path) + FileSystem.list("\(path)/checkpoints"))

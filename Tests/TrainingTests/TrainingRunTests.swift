@@ -4,10 +4,10 @@ import Testing
 
 @testable import Training
 
-/// Runs started from code, as a grid of experiments starts them.
+/// Runs started from code, as experiments start them.
 @Suite("Runs from code")
 struct TrainingRunTests {
-  @Test("Several runs follow one another in a process, with results and predictions")
+  @Test("A process performs several runs in turn, with results and predictions")
   func inTurn() throws {
     let rig = try TrainingRig()
     let short = ["train.maxSteps": "3", "train.epochs": "1"]
@@ -24,7 +24,7 @@ struct TrainingRunTests {
       case .finishedBefore(let again) = endings[0][2], case .finished(let single) = alone[0][0],
       case .finished(let other) = endings[1][0]
     else {
-      Issue.record("a run did not end as it should")
+      Issue.record("a run has an unexpected ending")
       return
     }
     for split in splits {

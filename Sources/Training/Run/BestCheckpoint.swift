@@ -3,35 +3,34 @@ import Files
 import Logging
 import RunRecords
 
-/// The checkpoint of the best epoch of a run folder.
+/// The best checkpoint of a run folder: the state after the best epoch.
 package struct BestCheckpoint {
   private let store: CheckpointStore
   private let log: RunLog
 
   /// - Parameters:
-  ///   - store: the checkpoints of the folder.
-  ///   - log: takes warnings.
+  ///   - store: the checkpoints of the run folder.
+  ///   - log: receives warnings.
   package init(in store: CheckpointStore, log: RunLog) {
     self.store = store
     self.log = log
   }
 
-  /// Makes the best checkpoint of this folder that of the run that is resumed.
+  /// Checks that the folder has the best checkpoint of a resumed run, or copies it there.
   ///
-  /// A run that was killed may have found a better epoch after the checkpoint that it goes on from.
-  /// It comes to the same epoch again, so the file stays, and so do the scores to be beaten.
-  ///
-  /// What a run of another configuration or other data came to later does not count.
-  ///
-  /// A run that goes on in another folder brings its best epoch along where it can.
+  /// A killed run may have saved a better epoch after the checkpoint that it resumes from. The
+  /// resumed run reaches that epoch again, so the later file is kept, provided that configuration and
+  /// data are unchanged. A run resumed in another folder copies the best checkpoint of its old one.
   ///
   /// - Parameters:
-  ///   - progress: of the checkpoint that the run goes on from.
-  ///   - identity: of the run that goes on.
-  ///   - checkpoint: the file that the run goes on from; the best of its folder may be copied.
-  /// - Returns: whether there is a best epoch's file; if not, the best is chosen anew.
+  ///   - progress: the progress in the checkpoint that the run resumes from.
+  ///   - identity: the identity of the resumed run.
+  ///   - checkpoint: the path of the checkpoint that the run resumes from.
+  /// - Returns: whether the folder has the best checkpoint; if not, the best epoch is chosen among
+  ///   later ones.
+  /// - Throws: `CheckpointError` for a damaged best checkpoint, `FileError` if the copy fails.
   package func adopt(
-    of progress: TrainingProgress, _ identity: RunIdentity, besides checkpoint: String
+    for progress: TrainingProgress, _ identity: RunIdentity, resumingFrom checkpoint: String
   ) throws -> Bool {
     guard let best = progress.best else { return true }
     if let own = try Self.read(store) {
@@ -53,10 +52,10 @@ package struct BestCheckpoint {
     return false
   }
 
-  /// The best checkpoint of a folder and how far its run had come; nil where there is none.
+  /// The best checkpoint of a folder and its progress; nil if there is none.
   ///
-  /// - Throws: `CheckpointError` for one that cannot be used: to choose another epoch without being
-  ///   told to would be another result.
+  /// - Throws: `CheckpointError` for an unusable file: choosing another epoch silently would change
+  ///   the result.
   private static func read(
     _ store: CheckpointStore
   ) throws(CheckpointError) -> (checkpoint: Checkpoint, progress: TrainingProgress)? {
@@ -77,12 +76,12 @@ package struct BestCheckpoint {
     }
   }
 
-  /// Reads the parameters of the best epoch back.
+  /// Reads the parameters and running buffers of the best epoch.
   ///
   /// - Parameters:
-  ///   - state: takes the parameters.
-  ///   - expected: the best epoch as this process knows it.
-  /// - Returns: the epoch of the file and its scores.
+  ///   - state: receives the tensors.
+  ///   - expected: the best epoch in the progress of the run.
+  /// - Returns: the epoch in the file and its scores.
   package func restore(
     into state: ModelState, expecting expected: TrainingProgress.Best?
   ) throws -> TrainingProgress.Best? {
@@ -93,7 +92,7 @@ package struct BestCheckpoint {
       log.logger.warning(
         """
         the best epoch is \(best.epoch), which the run reached before it was interrupted; \
-        it did not come to the same scores again.
+        the resumed run did not reproduce its scores.
         """)
     }
     return best

@@ -7,13 +7,13 @@ import RunRecords
 import StallDetection
 import TensorCore
 
-/// Writes the checkpoints of a run while training goes on; rank 0 alone has one.
+/// Writes the checkpoints of a run in the background; exists on rank 0 only.
 ///
 /// A save is ``prepare(for:)``, a copy of the state into the snapshot that it returns, and
 /// ``start(_:isUrgent:)``; a thread then compresses, writes and verifies the copy. A failure of the
 /// thread is thrown by the next ``checkFailure()``, ``prepare(for:)`` or ``finish()``.
 package final class CheckpointSaver {
-  /// Makes durable what a checkpoint covers and what is written elsewhere.
+  /// Flushes the logs of the steps that a checkpoint covers to the storage.
   package typealias Synchronization = @Sendable () throws -> Void
 
   private let store: CheckpointStore
@@ -25,26 +25,26 @@ package final class CheckpointSaver {
   private var snapshot: StateSnapshot?
   private var synchronization: Synchronization = {}
 
-  /// The saves whose state is in the snapshot and that have failed.
-  private var owed = DueSaves(best: false, step: false)
-  /// The best state, put aside where it could not be written, so that steps can be saved meanwhile.
+  /// The failed saves whose state is still in ``snapshot``.
+  private var failed = DueSaves(best: false, step: false)
+  /// The best state after a failed save, kept apart so that later steps can be saved.
   private var pendingBest: StateSnapshot?
-  /// The error of the last save that failed.
+  /// The error of the last failed save.
   private var lastFailure: (any Error)?
 
-  /// The seconds that the thread has worked.
+  /// The time that the thread has spent on saves, in seconds.
   package var backgroundSeconds: Double { thread.seconds }
 
   /// Whether a checkpoint is being written.
   package var isBusy: Bool { thread.isBusy }
 
   /// - Parameters:
-  ///   - folder: open and locked.
-  ///   - store: of the folder's checkpoints.
-  ///   - tracker: counts every byte that is written as progress.
-  ///   - description: metadata of every checkpoint.
-  ///   - ifSaveFails: what becomes of the run when a checkpoint cannot be written.
-  ///   - log: takes a warning for each failure that does not end the run.
+  ///   - folder: the run folder, open and locked.
+  ///   - store: the checkpoints of the folder.
+  ///   - tracker: counts written bytes as progress, for stall detection.
+  ///   - description: metadata that every checkpoint of the run has.
+  ///   - ifSaveFails: whether a failed save ends the run.
+  ///   - log: receives a warning for each failed save that does not end the run.
   package init(
     folder: RunFolder, store: CheckpointStore, tracker: PhaseTracker,
     description: [String: String], ifSaveFails: CheckpointOptions.FailurePolicy, log: RunLog
@@ -63,7 +63,7 @@ package final class CheckpointSaver {
   /// Allocates the snapshot.
   ///
   /// - Parameters:
-  ///   - state: the state that will be saved.
+  ///   - state: the state to save; its shapes are those of the snapshot.
   ///   - synchronization: called on the thread before a checkpoint is written.
   package func begin(
     _ state: ModelState, synchronizingBy synchronization: @escaping Synchronization
@@ -72,7 +72,7 @@ package final class CheckpointSaver {
     self.synchronization = synchronization
   }
 
-  /// Whether a checkpoint is the one that this folder has of its step.
+  /// Whether a checkpoint is the file of its step in this folder.
   package func owns(_ checkpoint: Checkpoint, ofStep step: Int) -> Bool {
     FileSystem.isSame(checkpoint.path, store.path(ofStep: step))
   }
@@ -81,18 +81,19 @@ package final class CheckpointSaver {
 // MARK: - Saving
 
 extension CheckpointSaver {
-  /// Waits for the save before, and writes a best state that could not be written then.
+  /// Waits for the previous save, and retries a best state that has not been written.
   ///
   /// - Returns: the snapshot to copy the state into.
-  /// - Throws: if a save has failed and that ends the run.
+  /// - Throws: the error of a failed save if it ends the run, or of a run folder that is gone or
+  ///   locked by another process.
   package func prepare(for due: DueSaves) throws -> StateSnapshot? {
-    try settle(thread.wait())
+    try handle(thread.wait())
     try folder.confirmOwnership()
     try folder.confirmPresence()
     if due.best {
-      (owed.best, pendingBest) = (false, nil)
-    } else if owed.best, let snapshot {
-      owed.best = false
+      (failed.best, pendingBest) = (false, nil)
+    } else if failed.best, let snapshot {
+      failed.best = false
       pendingBest = snapshot
       self.snapshot = StateSnapshot(of: snapshot.model)
     }
@@ -100,15 +101,15 @@ extension CheckpointSaver {
     return snapshot
   }
 
-  /// Starts to write the snapshot: the best first, because the step's checkpoint refers to it.
+  /// Starts writing the snapshot: the best checkpoint first, because that of the step refers to it.
   ///
   /// - Parameters:
-  ///   - due: what is to be written; a step's checkpoint that could not be written before is due too.
-  ///   - isUrgent: whether the time counts more than the size of the file.
+  ///   - due: the checkpoints to write; that of a step is added if the previous one failed.
+  ///   - isUrgent: whether to compress fast, into a larger file.
   package func start(_ due: DueSaves, isUrgent: Bool = false) {
     guard let snapshot else { preconditionFailure("a save was started before begin") }
-    let all = DueSaves(best: due.best, step: due.step || owed.step)
-    owed = DueSaves(best: false, step: false)
+    let all = DueSaves(best: due.best, step: due.step || failed.step)
+    failed = DueSaves(best: false, step: false)
     start(all, of: snapshot, isUrgent: isUrgent)
   }
 
@@ -117,21 +118,20 @@ extension CheckpointSaver {
       due, of: snapshot, description: description, isUrgent: isUrgent, after: synchronization)
   }
 
-  /// Throws if a save is known to have failed and that ends the run; does not wait.
-  package func checkFailure() throws { try settle(thread.takeFailure()) }
+  /// Throws the error of a failed save if it ends the run; does not wait.
+  package func checkFailure() throws { try handle(thread.takeFailure()) }
 
-  /// Waits for the last save.
+  /// Waits for the last save and retries it once if it failed.
   ///
-  /// - Throws: if anything is not written in the end, whatever the policy, because no other save will
-  ///   write it.
+  /// - Throws: the error of the last failed save if a checkpoint remains unwritten, under any policy.
   package func finish() throws {
-    try settle(thread.wait())
+    try handle(thread.wait())
     try writePendingBest()
-    if owed.best || owed.step {
-      start(owed)
-      try settle(thread.wait())
+    if failed.best || failed.step {
+      start(failed)
+      try handle(thread.wait())
     }
-    guard owed.best || owed.step || pendingBest != nil, let lastFailure else { return }
+    guard failed.best || failed.step || pendingBest != nil, let lastFailure else { return }
     throw lastFailure
   }
 
@@ -143,12 +143,13 @@ extension CheckpointSaver {
     try report(failure)
   }
 
-  /// Notes what a save has left unwritten, and ends the run because of it, or logs that it goes on.
-  private func settle(_ failure: SaveThread.Failure?) throws {
-    if let failure { owed = failure.missing }
+  /// Records the checkpoints that a failed save did not write, and reports it.
+  private func handle(_ failure: SaveThread.Failure?) throws {
+    if let failure { failed = failure.missing }
     try report(failure)
   }
 
+  /// Throws the error of a failed save, or logs a warning under `continue`.
   private func report(_ failure: SaveThread.Failure?) throws {
     guard let failure else { return }
     lastFailure = failure.error
@@ -165,13 +166,12 @@ extension CheckpointSaver {
 
 /// The thread that writes checkpoints, one save at a time.
 private final class SaveThread: Sendable {
-  /// A save that could not be done.
+  /// A failed save.
   struct Failure: Error {
-    /// The step that was to be saved.
+    /// The step of the snapshot.
     let step: Int
-    /// What was due and is not written.
+    /// The due checkpoints that were not written.
     let missing: DueSaves
-    /// The reason.
     let error: any Error
   }
 
@@ -187,8 +187,9 @@ private final class SaveThread: Sendable {
   var seconds: Double { work.seconds }
   var isBusy: Bool { work.isBusy }
 
-  /// Starts to write what is due, the best first; the save before must have been waited for, and
-  /// the snapshot must not change until the save is done.
+  /// Starts writing the due checkpoints, the best first.
+  ///
+  /// The previous save must have ended, and the snapshot must not change until this one has.
   func start(
     _ due: DueSaves, of snapshot: StateSnapshot, description: [String: String], isUrgent: Bool,
     after synchronize: @escaping CheckpointSaver.Synchronization
@@ -211,22 +212,22 @@ private final class SaveThread: Sendable {
     }
   }
 
-  /// The failure of a save that has ended by now, once; does not wait.
+  /// The failure of a save that has ended, returned once; does not wait.
   func takeFailure() -> Failure? { work.takeFailure() as? Failure }
 
-  /// Waits until no save goes on.
+  /// Waits until no save is running.
   ///
-  /// - Returns: the failure, if it has not been taken yet.
+  /// - Returns: its failure, unless ``takeFailure()`` has returned it.
   func wait() -> Failure? { work.wait() as? Failure }
 }
 
 extension SaveThread: ExitHandler {
-  /// The seconds that a save is given to come to its end when an error ends the program.
-  private static let patience = 1.0
+  /// The longest wait for a running save when an error ends the program, in seconds.
+  private static let longestWait = 1.0
 
   func programEnds(with message: String) {
-    _ = work.wait(atMost: Self.patience)
-    // What is not complete by now never will be.
+    _ = work.wait(atMost: Self.longestWait)
+    // Removes files that remain incomplete.
     _ = try? store.sweep()
   }
 }

@@ -8,9 +8,8 @@ import TensorCore
 
 /// Scores a split: every utterance once, on one rank.
 ///
-/// Dialogues go through the model in groups that are cut from the file order without regard to
-/// ranks, and only whole numbers and fixed trees are added up, so the scores have the same bits at
-/// every rank count.
+/// Groups of dialogues are cut from the file order independently of the ranks, counts are summed as
+/// integers and losses in the fixed tree, so the scores have the same bits at every rank count.
 package struct Evaluator {
   /// The scores of a split.
   package struct Scores {
@@ -23,17 +22,15 @@ package struct Evaluator {
   private let collective: any Collective
   private let heartbeat: Heartbeat
   private let isStopRequested: () -> Bool
-  /// The dialogues that are being scored.
+  /// The group of dialogues that is being scored.
   package let loader: BatchLoader
 
   /// - Parameters:
-  ///   - model: what is scored.
-  ///   - parameters: of the model.
-  ///   - buffers: the running buffers of the model, which do not change.
-  ///   - collective: the ranks that share the work.
-  ///   - workers: of this rank.
-  ///   - heartbeat: beats for every group that is scored.
-  ///   - isStopRequested: asked between two groups; where it is so on one rank, no rank goes on.
+  ///   - buffers: the running buffers of the model, which are only read.
+  ///   - collective: the ranks that share the groups.
+  ///   - workers: the threads of this rank.
+  ///   - heartbeat: beats once per group.
+  ///   - isStopRequested: polled between groups; true on one rank stops the evaluation on all.
   package init(
     model: any Model, parameters: Parameters, buffers: RunningBuffers,
     collective: any Collective, workers: Workers, heartbeat: Heartbeat,
@@ -48,7 +45,7 @@ package struct Evaluator {
       products: .reproducible)
   }
 
-  /// Applies a saved model.
+  /// An evaluator of a saved model.
   package init(_ saved: SavedModel, _ team: RankTeam) {
     self.init(
       model: saved.model, parameters: saved.parameters, buffers: saved.buffers,
@@ -57,15 +54,13 @@ package struct Evaluator {
 
   /// Scores a split with labels; collective.
   ///
-  /// - Parameters:
-  ///   - split: the split.
-  ///   - groupLimit: score at most this many groups of dialogues; nil for all.
+  /// - Parameter groupLimit: the largest number of groups to score; nil for all.
   /// - Returns: the scores; nil, on all ranks, if a stop was requested on one of them.
   package func score(_ split: Split, groupLimit: Int? = nil) throws -> Scores? {
     let plan = EvaluationPlan(dialogueLengths: split.dialogueLengths)
     let groups = groupLimit.map { Array(plan.groups.prefix($0)) } ?? plan.groups
     var matrix = ConfusionMatrix(classCount: model.classCount)
-    // The last element is no loss: it counts the ranks that were asked to stop.
+    // One loss for each group, then the number of ranks on which a stop was requested.
     var losses = [Double](repeating: 0, count: groups.count + 1)
     try forEachOwnGroup(groups, of: split) { index, probabilities, _ in
       for (row, label) in loader.labels.enumerated() {
@@ -76,7 +71,7 @@ package struct Evaluator {
     }
     if isStopRequested() { losses[groups.count] = 1 }
     try matrix.withUnsafeMutableCounts { try collective.allReduceSum($0) }
-    // Every other rank holds zero for a group, so this sum is exact.
+    // A group is zero on all ranks but one, so this sum is exact.
     try losses.withUnsafeMutableBufferPointer { try collective.allReduceSum($0) }
     guard losses.removeLast() == 0 else { return nil }
     let total = losses.withUnsafeMutableBufferPointer { SummationTree.sum($0) }
@@ -86,14 +81,14 @@ package struct Evaluator {
   /// Runs the model over this rank's groups.
   ///
   /// - Parameter body: called with the index of a group, the probabilities [N, K] of its rows and the
-  ///   prediction; ``loader`` has the dialogues and labels.
+  ///   prediction; ``loader`` holds the dialogues and labels.
   package func forEachOwnGroup(
     _ groups: [Range<Int>], of split: Split,
     _ body: (_ index: Int, _ probabilities: Tensor, _ prediction: Prediction) throws -> Void
   ) throws {
     let mine = RankShare.range(
       of: groups.count, rank: collective.rank, rankCount: collective.size)
-    // A product has other bits with another number of threads, and ranks may have different ones.
+    // The bits of an OpenBLAS product depend on the thread count, which may differ between ranks.
     let threads = BLASLibrary.threadCount
     BLASLibrary.setThreadCount(1)
     defer { BLASLibrary.setThreadCount(threads) }
@@ -114,7 +109,7 @@ package struct Evaluator {
     model.forward(batch, pass).prediction
   }
 
-  /// The most probable emotion, the first of equals.
+  /// The index of the largest score, the first among equals.
   package static func argmax(_ scores: UnsafePointer<Float>, count: Int) -> Int {
     var best = 0
     for k in 1..<count where scores[k] > scores[best] { best = k }

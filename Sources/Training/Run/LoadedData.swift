@@ -4,29 +4,28 @@ import Files
 import NeuralNet
 import TensorCore
 
-/// The splits of a run, checked, and what they have in common.
+/// The dataset of a run and its validated splits.
 package struct LoadedData {
   package let dataset: Dataset
   package let train: Split
   package let validation: Split
   package let test: Split
+  /// The digest of the dataset, equal on ranks that read the same data.
   package let digest: String
 
-  /// Reads the dataset folder of a configuration, or makes the built-in corpus where it has none.
+  /// Reads the dataset folder of a configuration, or generates the synthetic corpus without one.
   ///
-  /// - Parameters:
-  ///   - resolved: the configuration.
-  ///   - isStopRequested: asked again and again; where it is so, nothing is returned.
-  /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
+  /// - Parameter isStopRequested: polled while reading; once it is true, nil is returned.
+  /// - Throws: `DataError` for the first invalid item, `FileError` if the storage fails.
   package init?(
     _ resolved: ResolvedConfiguration, unless isStopRequested: () -> Bool = { false }
   ) throws {
     struct Interruption: Error {}
     let dataset = try Self.dataset(resolved)
-    func goOn() throws { if isStopRequested() { throw Interruption() } }
+    func poll() throws { if isStopRequested() { throw Interruption() } }
     func read(_ name: SplitName) throws -> Split {
-      try goOn()
-      return try dataset.split(name, whileReading: goOn)
+      try poll()
+      return try dataset.split(name, whileReading: poll)
     }
     do {
       (train, validation, test) = (try read(.train), try read(.validation), try read(.test))
@@ -51,9 +50,9 @@ package struct LoadedData {
     configuration.model(for: train)
   }
 
-  /// The dataset of a configuration; its splits are read or made when they are asked for.
+  /// The dataset of a configuration; its splits are read or generated on demand.
   ///
-  /// Where nobody has chosen modalities, those that the dataset lists are used.
+  /// If no source sets `data.modalities`, the modalities that the dataset lists are used.
   package static func dataset(_ resolved: ResolvedConfiguration) throws -> Dataset {
     let options = resolved.configuration.data
     guard let path = options.path else {

@@ -2,7 +2,7 @@ import Checkpointing
 
 /// What the last bits of a run depend on beyond its configuration and data.
 package enum Reproducibility {
-  /// The facts that must be equal on all ranks where a run promises its bits, with their names.
+  /// The facts that must be equal on all ranks of a reproducible run, with their names in messages.
   package static var facts: [(name: String, value: String)] {
     libraries.dropFirst().map { ($0.name, RunDescription.libraries[$0.key] ?? "") }
   }
@@ -13,13 +13,13 @@ package enum Reproducibility {
     (key: "blas_version", name: "OpenBLAS"), (key: "c_library", name: "C library"),
   ]
 
-  /// Why a run that goes on from a checkpoint has other bits than if it had not been interrupted.
+  /// The reasons why a resumed run differs in its bits from an uninterrupted one.
   ///
   /// - Parameters:
-  ///   - metadata: of the checkpoint; what it does not tell is taken to be the same.
-  ///   - now: of the checkpoints that this run will write.
-  ///   - microBatches: the number of micro-batches; nil for that of the ranks.
-  /// - Returns: a sentence for each reason.
+  ///   - metadata: the metadata of the checkpoint; an absent fact counts as unchanged.
+  ///   - now: the metadata of the checkpoints that this run writes.
+  ///   - microBatches: the number of micro-batches; nil if it is that of the ranks.
+  /// - Returns: one sentence for each reason.
   package static func changes(
     from metadata: [String: String], to now: [String: String], microBatches: Int?
   ) -> [String] {
@@ -32,10 +32,12 @@ package enum Reproducibility {
         the bits differ from those of a run that is not interrupted.
         """
     }
-    return differences + [unevenPast(metadata, microBatches)].compactMap(\.self)
+    return differences + [earlierUnevenRanks(metadata, microBatches)].compactMap(\.self)
   }
 
-  private static func unevenPast(_ metadata: [String: String], _ microBatches: Int?) -> String? {
+  private static func earlierUnevenRanks(
+    _ metadata: [String: String], _ microBatches: Int?
+  ) -> String? {
     guard microBatches != nil, let ranks = metadata[CheckpointCoding.Key.unevenRanks] else {
       return nil
     }
@@ -45,10 +47,10 @@ package enum Reproducibility {
       """
   }
 
-  /// What is to be said where the ranks do not hold whole subtrees of the sum over micro-batches.
+  /// A warning if ranks do not hold whole subtrees of the sum over micro-batches; nil otherwise.
   ///
   /// - Parameters:
-  ///   - microBatches: the number of micro-batches, a power of two; nil where nothing is promised.
+  ///   - microBatches: the number of micro-batches, a power of two; nil if it is that of the ranks.
   ///   - ranks: the number of ranks.
   package static func unevenRanks(microBatches: Int?, ranks: Int) -> String? {
     guard let microBatches, ranks.nonzeroBitCount != 1 else { return nil }

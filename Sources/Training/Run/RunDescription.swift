@@ -5,9 +5,9 @@ import JobControl
 import NeuralNet
 import TensorCore
 
-/// What a run was made with, as checkpoints and results tell it.
+/// The program, configuration, data and machine of a run, for checkpoints and results.
 package enum RunDescription {
-  /// The libraries that decide the last bits of a result.
+  /// The program and libraries that determine the last bits of a result.
   package static var libraries: [String: String] {
     [
       "program_version": ProgramVersion.current,
@@ -21,15 +21,12 @@ package enum RunDescription {
   /// The metadata of every checkpoint of a run.
   ///
   /// - Parameters:
-  ///   - configuration: of the run.
-  ///   - model: that is trained.
-  ///   - dataset: that it is trained on.
-  ///   - digest: of the dataset.
-  ///   - ranks: how many train.
-  ///   - before: the metadata of the checkpoint that the run goes on from.
+  ///   - digest: the digest of the dataset.
+  ///   - ranks: the number of ranks.
+  ///   - previous: the metadata of the checkpoint that the run resumes from; empty for a new run.
   package static func metadata(
     _ configuration: RunConfiguration, model: any Model, dataset: Dataset, digest: String,
-    ranks: Int, goingOnFrom before: [String: String]
+    ranks: Int, resumingFrom previous: [String: String]
   ) throws -> [String: String] {
     var metadata = libraries
     metadata[CheckpointCoding.Key.configuration] = configuration.yaml
@@ -39,14 +36,14 @@ package enum RunDescription {
     metadata[CheckpointCoding.Key.emotions] = try JSONText.line(dataset.manifest.emotions)
     metadata[CheckpointCoding.Key.dataset] = digest
     metadata["dataset"] = dataset.manifest.name
-    // With fixed micro-batches nothing depends on the ranks, so the file does not tell them; but for
-    // uneven ones, which have left their mark even when others go on.
+    // With fixed micro-batches, bits do not depend on the rank count unless it is no power of two;
+    // the first such count is kept in all later checkpoints.
     if configuration.train.microBatches == nil {
       metadata[CheckpointCoding.Key.ranks] = String(ranks)
     } else {
       let isUneven = ranks.nonzeroBitCount != 1
       let key = CheckpointCoding.Key.unevenRanks
-      metadata[key] = before[key] ?? (isUneven ? String(ranks) : nil)
+      metadata[key] = previous[key] ?? (isUneven ? String(ranks) : nil)
     }
     return metadata
   }

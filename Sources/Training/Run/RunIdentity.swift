@@ -1,25 +1,24 @@
 import Checkpointing
 import Configuration
 
-/// What the result of a run follows from: runs that agree in it do the same.
+/// The configuration and data of a run, which determine its result.
 package struct RunIdentity {
-  /// Of which only the keys that change the result count.
+  /// The configuration; only the keys that change the result are compared.
   package let configuration: RunConfiguration
   /// The digest of the dataset.
   package let digest: String
 
-  /// Whether a checkpoint comes from a run that does the same as this one.
+  /// Whether a checkpoint is of a run with the same configuration and data.
   ///
-  /// - Throws: `CheckpointError` or `ConfigurationError` for metadata that are absent or not of their
-  ///   form.
+  /// - Throws: `CheckpointError` or `ConfigurationError` for missing or malformed metadata.
   package func matches(_ checkpoint: Checkpoint) throws -> Bool {
     let other = try CheckpointCoding.configuration(of: checkpoint)
     return try hasData(of: checkpoint) && configuration.differences(from: other).isEmpty
   }
 
-  /// Whether a checkpoint comes from a run on the same data.
+  /// Whether a checkpoint is of a run with the same data.
   ///
-  /// - Throws: `CheckpointError` if it does not tell.
+  /// - Throws: `CheckpointError` if the digest of the data is missing.
   package func hasData(of checkpoint: Checkpoint) throws -> Bool {
     try checkpoint.text(CheckpointCoding.Key.dataset) == digest
   }

@@ -5,20 +5,20 @@ import JobControl
 import Logging
 import RunRecords
 
-/// A run folder as rank 0 has opened it: locked, and with all that writes into it.
+/// A run folder that rank 0 has opened and locked, with the recorder that writes to it.
 struct RunOpening {
   let folder: RunFolder
   /// How the run starts.
   let start: TrainingSession.Start
-  /// The checkpoint that the run goes on from.
+  /// The checkpoint to resume from; nil unless ``start`` is `resumed`.
   let checkpoint: Checkpoint?
-  /// Nil for a run that has ended before.
+  /// Nil if the run has finished already.
   let recorder: RunRecorder?
 
-  /// Opens the folder and decides what `--resume` means for it.
+  /// Opens the folder and chooses the checkpoint by `--resume`.
   ///
-  /// - Throws: `TrainingError` if the folder has checkpoints and none may be used,
-  ///   `ConfigurationError` if a checkpoint belongs to another configuration, `CheckpointError`.
+  /// - Throws: `TrainingError` if `--resume` is `none` and the folder has checkpoints,
+  ///   `ConfigurationError` if a checkpoint is of another configuration, `CheckpointError`.
   init(
     _ path: String, _ request: RunRequest, _ resolved: ResolvedConfiguration,
     _ data: LoadedData, _ team: RankTeam
@@ -51,12 +51,12 @@ struct RunOpening {
   ) throws -> RunRecorder {
     let configuration = resolved.configuration
     let model = data.model(of: configuration)
-    let before = checkpoint?.metadata ?? [:]
+    let previous = checkpoint?.metadata ?? [:]
     let description = try RunDescription.metadata(
       configuration, model: model, dataset: data.dataset, digest: data.digest,
-      ranks: team.collective.size, goingOnFrom: before)
+      ranks: team.collective.size, resumingFrom: previous)
     let changes = Reproducibility.changes(
-      from: before, to: description, microBatches: configuration.train.microBatches)
+      from: previous, to: description, microBatches: configuration.train.microBatches)
     for change in changes { team.log.logger.warning("\(change)") }
     let saver = CheckpointSaver(
       folder: folder, store: store, tracker: team.tracker, description: description,
@@ -69,7 +69,7 @@ struct RunOpening {
   }
 }
 
-/// What a run goes on from.
+/// Chooses the checkpoint that a run resumes from.
 private struct ResumeChoice {
   let store: CheckpointStore
   let resolved: ResolvedConfiguration
@@ -81,7 +81,7 @@ private struct ResumeChoice {
   ) throws -> (TrainingSession.Start, Checkpoint?) {
     switch request {
     case .none:
-      try refuseCheckpoints()
+      try requireNoCheckpoints()
       return (.fresh, nil)
     case .checkpoint(let path):
       let checkpoint = try Checkpoint(path: path)
@@ -92,7 +92,7 @@ private struct ResumeChoice {
       let search = try store.newestValid()
       for failure in search.rejected { log.logger.warning("passed over: \(failure)") }
       guard let checkpoint = search.checkpoint else {
-        try refuseBroken(search)
+        try requireNoneRejected(search)
         return (.fresh, nil)
       }
       if try agrees(checkpoint), let result = folder.result() { return (.finished(result), nil) }
@@ -100,26 +100,25 @@ private struct ResumeChoice {
     }
   }
 
-  private func refuseCheckpoints() throws {
+  private func requireNoCheckpoints() throws {
     guard try !store.steps().isEmpty || FileSystem.exists(store.bestPath) else { return }
     throw TrainingError(
       kind: .usage, place: store.folder, reason: "the folder holds the checkpoints of a run",
       cure: "Go on with it by --resume auto, or start another run with another --output.")
   }
 
-  /// A folder whose checkpoints are all broken is not an empty one: to start again would overwrite
-  /// what may still be rescued.
-  private func refuseBroken(_ search: CheckpointSearch) throws {
+  /// Refuses a folder whose checkpoints are all broken: a new run would overwrite recoverable files.
+  private func requireNoneRejected(_ search: CheckpointSearch) throws {
     guard let newest = search.rejected.first else { return }
     throw newest
   }
 
-  /// Removes the checkpoints of the steps that a run abandons when it goes back to an earlier one,
-  /// so that `--resume auto` does not return to them.
+  /// Removes the checkpoints of steps after the one that a run returns to, so that `--resume auto`
+  /// does not use them.
   private func removeLaterSteps(than checkpoint: Checkpoint) throws {
     let folder = FileSystem.parent(of: checkpoint.path)
     let isOwn = [store.folder, store.stepFolder].contains { FileSystem.isSame($0, folder) }
-    guard isOwn else { return try refuseCheckpoints() }
+    guard isOwn else { return try requireNoCheckpoints() }
     let step = try checkpoint.count(CheckpointCoding.Key.step)
     for later in try store.steps() where later > step {
       try FileSystem.remove(store.path(ofStep: later))
@@ -133,12 +132,12 @@ private struct ResumeChoice {
       "removed the best checkpoint, of a later step: the run goes on from step \(step).")
   }
 
-  /// Whether this call would train exactly as the checkpoint's own run.
+  /// Whether this run has the configuration and data of the checkpoint.
   ///
-  /// The folder has not been changed yet, so a mismatch leaves it as it is.
+  /// Nothing in the folder is changed before this check.
   ///
-  /// - Throws: `ConfigurationError` for differences that were not asked for by `--set`,
-  ///   `CheckpointError` where the run cannot go on from the checkpoint.
+  /// - Throws: `ConfigurationError` for differences that are not given by `--set`,
+  ///   `CheckpointError` for a checkpoint that lacks state of the run.
   private func agrees(_ checkpoint: Checkpoint) throws -> Bool {
     let configuration = resolved.configuration
     try resolved.requireSameResult(

@@ -4,7 +4,7 @@ import Logging
 import NeuralNet
 import RunRecords
 
-/// What rank 0 tells of a run while it goes on: rows, lines, the result.
+/// Records a run on rank 0: metrics, samples, progress lines and the result.
 package final class RunRecorder {
   /// The name of the run.
   package let name: String
@@ -22,14 +22,10 @@ package final class RunRecorder {
   private var lastStep = ContinuousClock.now
 
   /// - Parameters:
-  ///   - name: of the run.
-  ///   - lossTerms: the parts of the loss.
-  ///   - folder: open and locked.
-  ///   - saver: of the folder's checkpoints.
-  ///   - best: the checkpoint of the best epoch in the folder.
-  ///   - log: of rank 0.
-  ///   - resumingAt: the progress of the checkpoint that the run goes on from; nil for a new run.
-  ///   - logsSamples: whether the dialogues of every step are written down.
+  ///   - lossTerms: the parts of the loss, which become columns of the metrics.
+  ///   - folder: the run folder, open and locked.
+  ///   - progress: the progress in the checkpoint that the run resumes from; nil for a new run.
+  ///   - logsSamples: whether the dialogues of every step are logged; an existing log is continued.
   /// - Throws: `FileError`.
   package init(
     name: String, lossTerms: [LossTerm], folder: RunFolder, saver: CheckpointSaver,
@@ -45,16 +41,16 @@ package final class RunRecorder {
     metrics = try MetricsLog(
       MetricsColumns(lossTerms: lossTerms.map(\.name)), folder: folder.path,
       resumingAt: progress?.step, isValidated: progress?.isValidated ?? false)
-    // A gap would look like dialogues that were left out.
-    let goesOnLogging = progress != nil && SampleLog.exists(in: folder.path)
+    // A gap in the log would read as dialogues that were not trained on.
+    let continuesLog = progress != nil && SampleLog.exists(in: folder.path)
     samples =
-      logsSamples || goesOnLogging
+      logsSamples || continuesLog
       ? try SampleLog(folder: folder.path, resumingAt: progress?.step) : nil
-    tellDamage("metrics.jsonl", metrics.damagedLines)
-    tellDamage("samples.jsonl", samples?.damagedLines ?? [])
+    warnAboutDamage("metrics.jsonl", metrics.damagedLines)
+    warnAboutDamage("samples.jsonl", samples?.damagedLines ?? [])
   }
 
-  private func tellDamage(_ file: String, _ lines: [Int]) {
+  private func warnAboutDamage(_ file: String, _ lines: [Int]) {
     guard let first = lines.first else { return }
     let rest = lines.count - 1
     log.logger.warning(
@@ -64,12 +60,12 @@ package final class RunRecorder {
       """)
   }
 
-  /// The seconds since the recorder was made.
+  /// The time since the recorder was created, in seconds.
   package var secondsElapsed: Double { (ContinuousClock.now - start) / .seconds(1) }
 
-  /// Makes ready for the saves of a state, and starts to measure the speed.
+  /// Prepares the saver for a state and starts measuring the speed.
   package func begin(_ state: ModelState, epochs: Int, totalSteps: Int, startingAt step: Int) {
-    // The logs stay open until the last save is done, and making them durable is safe on any thread.
+    // The logs stay open until the last save has ended, and `synchronize` is safe on any thread.
     nonisolated(unsafe) let (metrics, samples) = (metrics, samples)
     saver.begin(state) {
       try metrics.synchronize()
@@ -80,14 +76,12 @@ package final class RunRecorder {
     if step > 0 { log.logger.info("going on after step \(step) of \(totalSteps)") }
   }
 
-  /// Writes the row of a step and shows how far the run is.
+  /// Writes the metrics and samples of a step and updates the progress line.
   ///
   /// - Parameters:
-  ///   - outcome: of the step.
-  ///   - parts: the unweighted parts of its loss.
-  ///   - batch: the global batch of the step.
+  ///   - parts: the unweighted parts of the loss, in the order of the loss terms.
   ///   - split: the training split.
-  ///   - progress: after the step.
+  ///   - progress: the progress after the step.
   package func record(
     _ outcome: TrainingStep.Outcome, _ parts: [Double], of batch: GlobalBatch,
     in split: Split,
@@ -118,7 +112,9 @@ package final class RunRecorder {
         now: now))
   }
 
-  /// Writes the row of an evaluation.
+  /// Writes the metrics of an evaluation.
+  ///
+  /// - Parameter seconds: the time that the evaluation took.
   package func record(
     _ event: MetricsRow.Event, _ scores: Evaluator.Scores, _ report: ClassificationReport,
     epoch: Int, step: Int, seconds: Double
@@ -147,15 +143,15 @@ package final class RunRecorder {
     skipTime()
   }
 
-  /// Leaves out the time until now, such as that of saving, when the speed is measured.
+  /// Excludes the time since the last step, such as that of a save, from the measured speed.
   package func skipTime() {
     lastStep = .now
     meter.skip()
   }
 
-  /// Writes the result and gives the folder free.
+  /// Writes the result and releases the folder.
   ///
-  /// The rows are durable before the result is, and the result before another job may come.
+  /// The metrics are durable before the result is, and the result before the lock is released.
   package func finish(_ result: RunResult) throws {
     try metrics.synchronize()
     try samples?.synchronize()
@@ -163,7 +159,7 @@ package final class RunRecorder {
     try close()
   }
 
-  /// Gives the folder of a run free that goes on another time.
+  /// Closes the logs and releases the folder.
   package func close() throws {
     try metrics.close()
     try samples?.close()

@@ -1,12 +1,12 @@
-/// Where a run is kept and from where it goes on.
+/// The folder of a run and the checkpoint to resume from.
 package struct RunRequest: Sendable, Equatable {
-  /// What to go on from.
+  /// The checkpoint to resume from.
   package enum Resume: Sendable, Equatable {
-    /// A folder that holds checkpoints is refused.
+    /// Starts a new run; a folder that holds checkpoints is refused.
     case none
-    /// The newest good checkpoint of the folder; a new run where there is none.
+    /// Resumes from the newest valid checkpoint of the folder; starts a new run if there is none.
     case auto
-    /// This checkpoint.
+    /// Resumes from the checkpoint at a path.
     case checkpoint(String)
 
     /// Reads the value of `--resume`.
@@ -22,13 +22,14 @@ package struct RunRequest: Sendable, Equatable {
 
   /// The run folder; nil for `runs/<name of the configuration>`.
   package var output: String?
-  /// What to go on from.
+  /// The checkpoint to resume from.
   package var resume: Resume
-  /// Whether to do one step, one validation and one test group and to keep nothing.
+  /// Whether to run one step, one validation group and one test group, and to keep no files.
   package var isFastDevelopmentRun: Bool
   /// Whether `samples.jsonl` is written.
   package var logsSamples: Bool
-  /// Creates a request; without arguments it asks for a new run in the usual folder.
+
+  /// Creates a request; the defaults are those of `train` without flags.
   package init(
     output: String? = nil, resume: Resume = .none, isFastDevelopmentRun: Bool = false,
     logsSamples: Bool = false

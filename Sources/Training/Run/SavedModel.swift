@@ -5,7 +5,7 @@ import JobControl
 import NeuralNet
 import TensorCore
 
-/// A trained model on every rank, as `evaluate` and `predict` use it.
+/// A trained model, replicated on every rank for `evaluate` and `predict`.
 package struct SavedModel {
   package let model: any Model
   package let parameters: Parameters
@@ -13,7 +13,7 @@ package struct SavedModel {
   package let emotions: [String]
   package let configuration: RunConfiguration
 
-  /// Reads a checkpoint on rank 0 and copies it to all ranks; collective.
+  /// Reads a checkpoint on rank 0 and broadcasts the model; collective.
   package init(checkpoint path: String, team: RankTeam) throws {
     try team.tracker.enter(.open)
     var opened: Checkpoint?
@@ -34,10 +34,10 @@ package struct SavedModel {
     try state.broadcast(over: team.collective)
   }
 
-  /// Reads a split that the model can be applied to, the same on all ranks; collective.
+  /// Reads a split and checks it against the model and between ranks; collective.
   ///
   /// - Throws: `DataError` if the emotions or widths are not those the model was trained with,
-  ///   `TrainingError` if ranks have read different data, on all ranks.
+  ///   `TrainingError` if ranks have read different data; on all ranks.
   package func split(
     _ name: SplitName, of folder: String, allowsMissingEmotion: Bool, team: RankTeam
   ) throws -> Split {

@@ -6,29 +6,29 @@ import JobControl
 import NeuralNet
 import TensorCore
 
-/// One forward and backward pass over chosen dialogues, with everything that it computed.
+/// One forward and backward pass over chosen dialogues, whose outputs are kept.
 package struct SingleStep {
   private let model: any Model
   private let configuration: RunConfiguration
   private let team: RankTeam
   private let engine: GradientEngine
 
-  /// Collective.
+  /// Allocates the model with the initial values of the configuration's seed; collective.
   package init(model: any Model, configuration: RunConfiguration, team: RankTeam) throws {
     self.model = model
     self.configuration = configuration
     self.team = team
-    // The whole gradient is written out.
+    // Rank 0 writes the whole gradient.
     var options = StepOptions(configuration)
     options.isSharded = false
     engine = try GradientEngine(
       model: model, seed: configuration.train.seed, options: options, team: team)
   }
 
-  /// The running buffers, which a run of the step takes in its batch with.
+  /// The running buffers, which ``run(_:of:appliesDropout:)`` updates with its batch.
   package var buffers: RunningBuffers { engine.buffers }
 
-  /// Replaces parameters and running buffers by those of a weights file.
+  /// Replaces parameters and running buffers by those of a safetensors file.
   ///
   /// - Throws: `SafetensorsError` if a parameter is absent or has another shape.
   package func readWeights(_ path: String) throws {
@@ -51,8 +51,8 @@ package struct SingleStep {
   /// Computes the losses, the gradients and the predictions; collective.
   ///
   /// - Parameters:
-  ///   - dialogues: indices in file order; the rows of the outcome have this order.
-  ///   - split: the split they belong to.
+  ///   - dialogues: indices of dialogues in file order; the rows of the outcome follow this list.
+  ///   - split: the split that the indices refer to.
   ///   - appliesDropout: whether the model's dropout is applied, with the masks of step 0.
   package func run(_ dialogues: [Int], of split: Split, appliesDropout: Bool) throws -> StepOutcome
   {
@@ -68,9 +68,9 @@ package struct SingleStep {
       gradients: engine.gradients.elements)
   }
 
-  /// Brings the predictions of all ranks together, in the order of the batch's dialogues.
+  /// Gathers the predictions of all ranks in the order of the batch's dialogues; collective.
   ///
-  /// - Returns: for each row: logits, extras.
+  /// - Returns: the logits and extras of each row. `[N][K + E]`
   private func gatherRows(_ batch: GlobalBatch, of split: Split) throws -> [[Float]] {
     let width = model.classCount + model.extras.reduce(0) { $0 + $1.columnCount }
     var starts: [Int: Int] = [:]
@@ -79,7 +79,7 @@ package struct SingleStep {
       starts[dialogue] = next
       next += split.dialogueLengths[dialogue]
     }
-    // Every row is computed by one rank and zero on all others, so this sum is exact.
+    // A row is zero on all ranks but one, so this sum is exact.
     var table = [Float](repeating: 0, count: batch.utteranceCount * width)
     let loader = engine.loader
     for (position, dialogue) in loader.dialogues.enumerated() {
@@ -100,10 +100,10 @@ package struct SingleStep {
   }
 }
 
-/// What a single step computed.
+/// The outputs of a single step.
 package struct StepOutcome {
   package let model: any Model
-  /// For each row: logits, extras.
+  /// The logits and extras of each row. `[N][K + E]`
   package let rows: [[Float]]
   package let loss: Double
   /// The unweighted parts of the loss, in the order of the model's terms.
@@ -111,14 +111,14 @@ package struct StepOutcome {
   package let buffers: RunningBuffers
   package let gradients: UnsafeMutableBufferPointer<Float>
 
-  /// The loss and its unweighted parts as they are printed.
+  /// The loss and its unweighted parts, by the names under which they are printed.
   package var losses: [String: Double] {
     var losses = ["loss": loss]
     for (term, part) in zip(model.lossTerms, lossParts) { losses[term.name] = part }
     return losses
   }
 
-  /// Writes logits, extras, running buffers, their means in place of sums, and all gradients.
+  /// Writes logits, extras, running buffers with means in place of sums, and all gradients.
   package func write(to path: String) throws {
     var writer = SafetensorsWriter()
     writer.add("logits", columns(0..<model.classCount), shape: [rows.count, model.classCount])

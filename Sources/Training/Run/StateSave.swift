@@ -1,6 +1,6 @@
 import JobControl
 
-/// A save of the state of a run: checks it, copies it, and leaves the writing to a thread of rank 0.
+/// Saves the state of a run: checks and copies it, and has a thread of rank 0 write the copy.
 package struct StateSave {
   private let state: ModelState
   private let replicaCheck: ReplicaCheck
@@ -9,9 +9,7 @@ package struct StateSave {
 
   /// - Parameters:
   ///   - state: the state of a run that trains.
-  ///   - replicaCheck: of the run.
-  ///   - saver: of rank 0.
-  ///   - team: the ranks.
+  ///   - saver: on rank 0; nil elsewhere.
   package init(
     of state: ModelState, _ replicaCheck: ReplicaCheck, saver: CheckpointSaver?, team: RankTeam
   ) {
@@ -21,31 +19,31 @@ package struct StateSave {
     self.team = team
   }
 
-  /// Checks that the state is what a validation may score and a checkpoint may keep; collective.
+  /// Checks that replicas agree and the state is finite, before it is scored or saved; collective.
   ///
-  /// - Throws: `TrainingError`, on all ranks, where replicas differ or the state is not finite.
+  /// - Throws: `TrainingError`, on all ranks, if replicas differ or the state is not finite.
   package func requireSoundState(step: Int) throws {
     try replicaCheck.run(state.replicaDigests, step: step, isDue: true)
     try state.requireFinite(step: step, team)
   }
 
-  /// Copies the state and starts to write the checkpoints that are due; collective.
+  /// Copies the state and starts writing the due checkpoints; collective.
   ///
   /// - Parameters:
-  ///   - due: what is to be written.
-  ///   - progress: how far the run has come.
-  ///   - isUrgent: whether the time counts more than the size of the file.
-  ///   - alone: runs what this rank alone does, and keeps its error until the ranks agree.
-  /// - Throws: what all ranks throw alike.
+  ///   - due: the checkpoints to write.
+  ///   - progress: the progress of the run after the last step.
+  ///   - isUrgent: whether to compress fast, into a larger file.
+  ///   - locally: runs work of this rank and keeps its error until the ranks agree.
+  /// - Throws: errors that all ranks throw.
   package func run(
     _ due: DueSaves, _ progress: TrainingProgress, isUrgent: Bool = false,
-    alone: (() throws -> Void) -> Void
+    locally: (() throws -> Void) -> Void
   ) throws {
     try requireSoundState(step: progress.step)
     try team.tracker.enter(.save)
     var snapshot: StateSnapshot?
-    alone { snapshot = try saver?.prepare(for: due) }
+    locally { snapshot = try saver?.prepare(for: due) }
     try state.copy(to: snapshot, progress)
-    alone { if snapshot != nil { saver?.start(due, isUrgent: isUrgent) } }
+    locally { if snapshot != nil { saver?.start(due, isUrgent: isUrgent) } }
   }
 }

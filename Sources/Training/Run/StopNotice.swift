@@ -1,13 +1,12 @@
 import JobControl
 
-/// What the last line of a run says that was stopped on request.
+/// The last line of a run that was stopped on request.
 package struct StopNotice: CustomStringConvertible {
   package let description: String
 
   /// - Parameters:
-  ///   - request: what the command was asked to do.
-  ///   - step: the steps that were made.
-  ///   - steps: the steps of the whole run; nil where that is not known yet.
+  ///   - step: the number of steps done.
+  ///   - steps: the number of steps of the whole run; nil before it is known.
   ///   - arguments: the command line of this process.
   package init(
     _ request: RunRequest, step: Int, steps: Int?,

@@ -10,11 +10,11 @@ import Optimizing
 import RunRecords
 import TensorCore
 
-/// A whole run on one rank: steps, evaluations, checkpoints, the final score.
+/// A whole run on one rank: steps, evaluations, checkpoints, the test score.
 ///
-/// All ranks go through the same tasks with the same state, in the order that ``RunSchedule`` gives
-/// them; every task is collective and leaves the ranks with equal progress. Rank 0 alone has a
-/// ``RunRecorder``, which is the only part that touches the run folder.
+/// All ranks perform the same tasks in the order of ``RunSchedule``; every task is collective and
+/// leaves equal progress on all ranks. Only rank 0 has a ``RunRecorder``, and only that accesses the
+/// run folder.
 package final class Trainer {
   package let team: RankTeam
   private let configuration: RunConfiguration
@@ -29,28 +29,25 @@ package final class Trainer {
   /// The tensors of the run.
   package let state: ModelState
 
-  /// What has been done; the same on every rank.
+  /// The progress of the run, equal on all ranks.
   package private(set) var progress = TrainingProgress()
-  /// The order of the tasks from here to the end.
+  /// The order of the remaining tasks.
   package private(set) var schedule: RunSchedule
-  /// The progress that the checkpoint of the last step holds; nil if there is none in the run folder.
+  /// The progress in the run folder's checkpoint of the last step; nil if there is none.
   private var savedProgress: TrainingProgress?
-  /// Whether the present state is the best so far and is in no file yet.
+  /// Whether the present state is the best so far and has not been saved.
   private var isBestUnsaved = false
-  /// The order of the dialogues of the current epoch, drawn once.
+  /// The dialogue order of the current epoch, computed once.
   private var epochPlan: EpochPlan?
 
-  /// The first error of this rank alone since the ranks last agreed to go on.
+  /// The first local error of this rank since the ranks last agreed to continue.
   private var pendingError: (any Error)?
 
-  /// Collective: every rank makes one at the same place.
+  /// Allocates the model and its optimizer; collective.
   ///
   /// - Parameters:
-  ///   - team: the ranks.
-  ///   - configuration: of the run.
-  ///   - data: the splits of the run.
-  ///   - recorder: on rank 0.
-  ///   - groupLimit: the most groups of dialogues that an evaluation scores; nil for all.
+  ///   - recorder: on rank 0; nil elsewhere.
+  ///   - groupLimit: the largest number of groups of dialogues in an evaluation; nil for all.
   package init(
     team: RankTeam, configuration: RunConfiguration, data: LoadedData, recorder: RunRecorder?,
     groupLimit: Int?
@@ -78,8 +75,9 @@ package final class Trainer {
     replicaCheck = ReplicaCheck(team: team, everySteps: configuration.train.replicaCheckSteps)
   }
 
-  /// Trains to the end and scores the test split with the best epoch; or saves what has been done
-  /// and ends where a rank was asked to stop.
+  /// Trains to the end and scores the test split with the best epoch; collective.
+  ///
+  /// If a stop is requested on a rank, the last step is saved and the run ends on all ranks.
   ///
   /// - Returns: the result; nil, on all ranks, if the run was stopped.
   package func run() throws -> RunResult? {
@@ -87,7 +85,7 @@ package final class Trainer {
     recorder?.begin(
       state, epochs: configuration.train.epochs, totalSteps: schedule.totalSteps,
       startingAt: progress.step)
-    while try agreeToGoOn() {
+    while try agreeToContinue() {
       switch schedule.next(after: progress, saved: savedProgress, isBestUnsaved: isBestUnsaved) {
       case .step: try step()
       case .validation: try validate()
@@ -113,19 +111,18 @@ package final class Trainer {
 // MARK: - Agreement
 
 extension Trainer {
-  /// Does what only this rank does, between two agreements.
+  /// Runs work of this rank that is not collective, between two agreements.
   ///
-  /// An error is kept until all ranks meet in ``agreeToGoOn()``, for a rank that throws here would
-  /// leave the others waiting.
-  private func alone(_ body: () throws -> Void) {
+  /// An error is kept until ``agreeToContinue()``: if one rank threw it, the others would wait.
+  private func locally(_ body: () throws -> Void) {
     guard pendingError == nil else { return }
     do { try body() } catch { pendingError = error }
   }
 
-  /// Throws the errors of single ranks on all ranks; collective, once before every task.
+  /// Throws a local error of any rank on all ranks; collective, once before every task.
   ///
-  /// - Returns: false, on all ranks, if one of them was asked to stop.
-  private func agreeToGoOn() throws -> Bool {
+  /// - Returns: false, on all ranks, if a stop was requested on one of them.
+  private func agreeToContinue() throws -> Bool {
     try team.togetherUnlessStopped("writing to the run folder", throwPendingError) != nil
   }
 
@@ -134,9 +131,9 @@ extension Trainer {
     try recorder?.saver.checkFailure()
   }
 
-  /// Compares the ranks' tensors, where that is due; collective.
+  /// Compares the tensors of all ranks if a comparison is due; collective.
   ///
-  /// - Parameter isDue: whether it is due after any step.
+  /// - Parameter isDue: whether a comparison is due after any step.
   package func compareReplicas(isDue: Bool = false) throws {
     try replicaCheck.run(state.replicaDigests, step: progress.step, isDue: isDue)
   }
@@ -149,7 +146,7 @@ extension Trainer {
 // MARK: - Steps
 
 extension Trainer {
-  /// Trains on the next global batch.
+  /// Trains on the next global batch; collective.
   package func step() throws {
     try team.tracker.begin(step: progress.step + 1)
     if progress.cursor == 0, state.model.resetsRunningBuffersEachEpoch { state.buffers.reset() }
@@ -157,7 +154,7 @@ extension Trainer {
     let outcome = try trainingStep.run(
       batch, of: data.train, step: progress.step,
       rateFactor: schedule.learningRate.factor(step: progress.step))
-    // A search for what is not finite computes them anew, on this rank alone.
+    // `NonFiniteSearch` overwrites them with the share of this rank.
     let lossParts = Array(trainingStep.engine.lossParts)
     progress.step += 1
     progress.cursor = batch.nextCursor
@@ -167,7 +164,7 @@ extension Trainer {
     }
     try compareReplicas()
     try team.tracker.enter(.log)
-    alone {
+    locally {
       if let damage = trainingStep.optimizer.damage { throw memoryError(damage) }
       try recorder?.record(outcome, lossParts, of: batch, in: data.train, progress)
     }
@@ -175,19 +172,19 @@ extension Trainer {
 
   private func currentEpochPlan() -> EpochPlan {
     if let epochPlan, epochPlan.epoch == progress.epoch { return epochPlan }
-    let drawn = plan.epoch(progress.epoch)
-    epochPlan = drawn
-    return drawn
+    let current = plan.epoch(progress.epoch)
+    epochPlan = current
+    return current
   }
 
-  /// Counts a step that changed nothing, or ends the run; collective.
+  /// Counts a skipped step and logs its cause; collective.
   ///
-  /// - Throws: `TrainingError`, on all ranks, if such steps are not to be skipped or have become too
-  ///   many in a row.
+  /// - Throws: `TrainingError`, on all ranks, if `train.notFinite` is not `skip` or `train.maxSkips`
+  ///   steps in a row were skipped.
   private func countSkip(_ outcome: TrainingStep.Outcome, _ batch: GlobalBatch) throws {
     progress.skippedSteps += 1
     progress.skippedInARow += 1
-    // A bit that has flipped on one rank may be what led out of the numbers.
+    // A flipped bit on one rank may have caused it.
     try compareReplicas(isDue: true)
     let search = NonFiniteSearch(engine: trainingStep.engine, team: team)
     let error = try search.error(
@@ -218,9 +215,9 @@ extension Trainer {
 // MARK: - Evaluations
 
 extension Trainer {
-  /// Scores the validation split, notes whether the state is the best so far, and ends the epoch.
+  /// Scores the validation split, updates the best epoch and ends the epoch; collective.
   ///
-  /// Where a stop was requested, nothing has happened; the agreement that follows ends the run.
+  /// If a stop was requested, the progress is unchanged, and the next agreement ends the run.
   package func validate() throws {
     try stateSave.requireSoundState(step: progress.step)
     let number = max(progress.epochsBegun, 1)
@@ -231,14 +228,14 @@ extension Trainer {
     isBestUnsaved = progress.score(report, epoch: number)
     if schedule.isAtEpochEnd(progress) { progress.finishEpoch() }
     try team.tracker.enter(.log)
-    alone {
+    locally {
       try recorder?.record(
         .validation, scores, report, epoch: number, step: progress.step,
         seconds: (ContinuousClock.now - start) / .seconds(1))
     }
   }
 
-  /// Scores the test split with the best epoch and writes the result.
+  /// Scores the test split with the best epoch and writes the result; collective.
   ///
   /// - Returns: the result; nil, on all ranks, if a stop was requested on one of them.
   private func finish() throws -> RunResult? {
@@ -271,14 +268,14 @@ extension Trainer {
       of: data.split(name), groupLimit: groupLimit, team)
   }
 
-  /// Replaces the parameters and running buffers by those of the best epoch.
+  /// Replaces the parameters and running buffers by those of the best epoch; collective.
   private func restoreBest() throws {
     progress.best = try team.onRoot("reading the best checkpoint") {
       try recorder?.saver.finish()
       return try recorder?.best.restore(into: state.withoutMoments, expecting: progress.best)
     }
     try state.withoutMoments.broadcast(over: team.collective)
-    // The state is that of the best epoch now, which must never be saved as that of the last step.
+    // The state is now that of the best epoch and must not be saved as that of the last step.
     savedProgress = progress
   }
 }
@@ -286,39 +283,37 @@ extension Trainer {
 // MARK: - Checkpoints
 
 extension Trainer {
-  /// Copies the state and starts to write the checkpoints that are due.
+  /// Copies the state and starts writing the due checkpoints; collective.
   ///
-  /// - Parameters:
-  ///   - due: what is to be written.
-  ///   - isUrgent: whether the time counts more than the size of the file.
+  /// - Parameter isUrgent: whether to compress fast, into a larger file.
   package func save(_ due: DueSaves, isUrgent: Bool = false) throws {
-    try stateSave.run(due, progress, isUrgent: isUrgent, alone: alone)
+    try stateSave.run(due, progress, isUrgent: isUrgent, locally: locally)
     recorder?.skipTime()
     isBestUnsaved = false
     if due.step { savedProgress = progress }
   }
 
-  /// Saves the last step, unless it is saved, and releases the run folder; collective.
+  /// Saves the last step unless that is done, and releases the run folder; collective.
   private func saveBeforeStopping() throws {
     try team.tracker.enter(.save)
     let due = DueSaves(
       best: isBestUnsaved, step: progress.step > 0 && progress != savedProgress)
     if due.best || due.step { try save(due, isUrgent: true) }
-    alone {
+    locally {
       try recorder?.saver.finish()
       try recorder?.close()
     }
     try team.together("saving the last step", throwPendingError)
   }
 
-  /// What rank 0 has read from a checkpoint for all ranks.
+  /// The part of a checkpoint that rank 0 broadcasts as JSON.
   private struct Restored: Codable {
     let progress: TrainingProgress
-    /// Whether the checkpoint is the one that the run folder has of its step.
+    /// Whether the checkpoint is the file of its step in the run folder.
     let isSaved: Bool
   }
 
-  /// Goes on from a checkpoint, which rank 0 alone has; collective.
+  /// Resumes from a checkpoint, which is nil on ranks other than 0; collective.
   package func resume(from checkpoint: Checkpoint?) throws {
     try team.tracker.enter(.open)
     let restored = try team.onRoot("reading the checkpoint") { () -> Restored in
@@ -329,14 +324,14 @@ extension Trainer {
       var progress = try CheckpointCoding.progress(of: checkpoint)
       let isSaved = recorder.saver.owns(checkpoint, ofStep: progress.step)
       let hasBest = try recorder.best.adopt(
-        of: progress, RunIdentity(configuration: configuration, digest: data.digest),
-        besides: checkpoint.path)
+        for: progress, RunIdentity(configuration: configuration, digest: data.digest),
+        resumingFrom: checkpoint.path)
       if !hasBest { progress.best = nil }
       return Restored(progress: progress, isSaved: isSaved)
     }
     progress = restored.progress
     savedProgress = restored.isSaved ? progress : nil
-    // With fewer dialogues than before, a validated epoch may be over all the same.
+    // With fewer dialogues than before, a validated epoch may be complete now.
     if schedule.isAtEpochEnd(progress), progress.isValidated { progress.finishEpoch() }
     schedule = RunSchedule(configuration, plan, after: progress)
     try state.broadcast(over: team.collective)

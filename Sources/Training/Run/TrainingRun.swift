@@ -6,16 +6,14 @@ import JobControl
 import Logging
 import RunRecords
 
-/// A whole run, from the data to the test score, on ranks that have joined already.
+/// A whole run, from reading the data to the test score, on a team of ranks.
 ///
-/// MPI is neither started nor ended here, so several runs may follow one another in a process.
+/// It neither initialises nor finalises MPI, so a process can perform several runs in turn.
 package struct TrainingRun {
   private let request: RunRequest
   private let team: RankTeam
 
-  /// - Parameters:
-  ///   - request: where the run is kept and from where it goes on.
-  ///   - team: the ranks.
+  /// A run of a request on the ranks of a team.
   package init(_ request: RunRequest, team: RankTeam) {
     self.request = request
     self.team = team
@@ -23,29 +21,29 @@ package struct TrainingRun {
 
   /// How a run has ended.
   package enum Ending: Sendable {
-    /// Everything was done.
+    /// Training is complete and the test split is scored.
     case finished(Outcome)
-    /// The run folder held the result of this very run already.
+    /// The run folder already held the result of the same run.
     case finishedBefore(Outcome)
-    /// On request; what had been done is saved.
+    /// Stopped on request; the last step is saved.
     case stopped
   }
 
-  /// What a run has led to.
+  /// The result of a run and its predictions.
   package struct Outcome: Sendable {
-    /// The scores of the best epoch, the same on every rank but for times.
+    /// The scores of the best epoch, equal on all ranks except for times.
     package let result: RunResult
-    /// On rank 0, the predictions of the best epoch for the splits that were asked for, in file
-    /// order; empty elsewhere.
+    /// On rank 0, the predictions of the best epoch for the requested splits, in file order; empty
+    /// elsewhere.
     package let predictions: [SplitName: [UtterancePrediction]]
   }
 
   /// Trains, and scores the test split with the best epoch; collective.
   ///
   /// - Parameters:
-  ///   - resolved: the configuration, the same on every rank.
-  ///   - splits: the splits whose predictions are wanted.
-  /// - Throws: any error of configuration, data, storage or training, on all ranks alike.
+  ///   - resolved: the configuration, equal on every rank.
+  ///   - splits: the splits to return predictions for.
+  /// - Throws: any error of configuration, data, storage or training, on all ranks.
   package func run(
     _ resolved: ResolvedConfiguration, predicting splits: [SplitName] = []
   ) throws -> Ending {
@@ -68,12 +66,12 @@ package struct TrainingRun {
     } else {
       ending = try train(session, resolved.configuration, data, predicting: splits)
     }
-    // Not where an error is thrown: the handlers are for it.
+    // After an error, the handlers stay registered and are called at exit.
     session.unregisterExitHandlers(team.log)
     return ending
   }
 
-  /// The predictions of a run that has ended before, by its best checkpoint; collective.
+  /// The predictions of the best checkpoint of a run that has finished already; collective.
   private func predictions(
     _ splits: [SplitName], of session: TrainingSession, _ data: LoadedData
   ) throws -> [SplitName: [UtterancePrediction]] {
@@ -89,7 +87,7 @@ package struct TrainingRun {
       })
   }
 
-  /// The data, read on every rank; nil, on all ranks, if a stop was requested on one of them.
+  /// Reads the data on every rank; nil, on all ranks, if a stop was requested on one of them.
   private func readData(_ resolved: ResolvedConfiguration) throws -> LoadedData? {
     try team.tracker.enter(.load)
     let loaded = try team.togetherUnlessStopped("reading the data") {
@@ -138,7 +136,7 @@ package struct TrainingRun {
     return result.map { .finished(Outcome(result: $0, predictions: predictions)) } ?? .stopped
   }
 
-  /// Says on rank 0 where everything is, or how the run goes on.
+  /// Logs the run folder of a finished run, or the command that resumes a stopped one; on rank 0.
   private func end(_ session: TrainingSession, isFinished: Bool, _ trainer: Trainer) throws {
     guard let folder = session.folderPath else { return }
     try session.temporaryFolder?.remove()

@@ -3,22 +3,22 @@ import Configuration
 import JobControl
 import RunRecords
 
-/// How a `train` command starts, known to all ranks, and what rank 0 writes with.
+/// The start of a run on all ranks, and the opened run folder on rank 0.
 package struct TrainingSession {
   /// How a run starts in its folder.
   package enum Start: Codable {
-    /// Nothing is there: train from the beginning.
+    /// Trains from the first step.
     case fresh
-    /// Go on from a checkpoint.
+    /// Resumes from a checkpoint.
     case resumed
-    /// The run has ended before; this is its result.
+    /// The run has finished already, with this result.
     case finished(RunResult)
   }
 
   package let start: Start
-  /// On rank 0, where the run keeps nothing.
+  /// On rank 0, the folder of a run that keeps no files; nil otherwise.
   package let temporaryFolder: TemporaryRunFolder?
-  /// On rank 0.
+  /// Nil on ranks other than 0.
   private let opening: RunOpening?
 
   /// Opens the run folder on rank 0; collective.
@@ -38,23 +38,23 @@ package struct TrainingSession {
     self.opening = opening
   }
 
-  /// On rank 0, the checkpoint that the run goes on from.
+  /// On rank 0, the checkpoint to resume from.
   package var checkpoint: Checkpoint? { opening?.checkpoint }
-  /// On rank 0, unless the run has ended before.
+  /// On rank 0, the recorder of a run that has not finished yet.
   package var recorder: RunRecorder? { opening?.recorder }
-  /// On rank 0.
+  /// On rank 0, the path of the run folder.
   package var folderPath: String? { opening?.folder.path }
   /// On rank 0, the checkpoint of the best epoch.
   package var bestPath: String? {
     folderPath.map { CheckpointStore(folder: $0, keepLast: 1).bestPath }
   }
 
-  /// The result of a run that has ended before; nil for a run that is to be trained.
+  /// The result of a run that has finished already; nil for a run to be trained.
   package var result: RunResult? {
     if case .finished(let result) = start { result } else { nil }
   }
 
-  /// Removes the exit handlers of the run; it has ended in good order.
+  /// Unregisters the exit handlers of a run that has ended without an error.
   package func unregisterExitHandlers(_ log: RunLog) {
     if let lock = opening?.folder.lock { ErrorExit.unregister(lock) }
     if let temporaryFolder { ErrorExit.unregister(temporaryFolder) }

@@ -3,19 +3,19 @@ import Foundation
 import JobControl
 import NeuralNet
 
-/// What a model predicts for one utterance of a split.
+/// The prediction of a model for one utterance of a split.
 package struct UtterancePrediction: Codable, Sendable, Equatable {
   /// The dialogue, as an index in file order.
   package let dialogue: Int
   /// The position in the dialogue, from 0.
   package let utterance: Int
-  /// The class that the data has; nil where it has none.
+  /// The class in the data; nil for an unlabelled utterance.
   package let label: Int?
-  /// The most probable class, the first of equals.
+  /// The most probable class, the first among equals.
   package let predicted: Int
   /// The probability of every class. `[K]`
   package let probabilities: [Float]
-  /// The columns of the model's extras, one after another.
+  /// The columns of all extras of the model, concatenated. `[E]`
   package let extras: [Float]
 }
 
@@ -24,7 +24,7 @@ extension Evaluator {
   ///
   /// - Parameters:
   ///   - split: the split, with labels or without.
-  ///   - groupLimit: the most groups of dialogues to predict; nil for all.
+  ///   - groupLimit: the largest number of groups of dialogues; nil for all.
   package func predictions(
     of split: Split, groupLimit: Int? = nil
   ) throws -> [UtterancePrediction] {

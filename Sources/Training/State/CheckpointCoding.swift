@@ -6,7 +6,7 @@ import NeuralNet
 import RunRecords
 import TensorCore
 
-/// The names of a checkpoint's tensors and metadata, and how a run is written to and read from one.
+/// Converts the state of a run to the tensors and metadata of a checkpoint and back.
 package enum CheckpointCoding {
   package enum Key {
     package static let step = "step"
@@ -35,11 +35,11 @@ package enum CheckpointCoding {
 // MARK: - Writing
 
 extension CheckpointCoding {
-  /// A checkpoint of a run; the snapshot must not change until it is written.
+  /// The contents of a checkpoint; the snapshot must not change until they are written.
   ///
   /// - Parameters:
-  ///   - snapshot: the state and how far the run has come.
-  ///   - description: metadata that do not change during the run.
+  ///   - snapshot: the state and progress of the run.
+  ///   - description: metadata that every checkpoint of the run has.
   package static func contents(
     _ snapshot: StateSnapshot, description: [String: String]
   ) throws -> CheckpointContents {
@@ -83,8 +83,7 @@ extension CheckpointCoding {
 // MARK: - Reading
 
 extension CheckpointCoding {
-  /// Copies a checkpoint's tensors, but for moments that are sharded, into the state of a model of
-  /// the same shapes.
+  /// Copies the tensors of a checkpoint, except sharded moments, into a state of the same shapes.
   ///
   /// - Throws: `CheckpointError` or `SafetensorsError` naming the first tensor that is absent or has
   ///   another shape.
@@ -99,8 +98,9 @@ extension CheckpointCoding {
     try copy(optimizer.secondMoment, secondMoment, layout, from: checkpoint)
   }
 
-  /// All of one of the optimizer's moments.
+  /// The whole of one moment of the optimizer.
   ///
+  /// - Parameter prefix: ``firstMoment`` or ``secondMoment``.
   /// - Throws: `CheckpointError` naming the first tensor that is absent or has another shape.
   package static func moment(
     _ prefix: String, of layout: ParameterLayout, from checkpoint: Checkpoint
@@ -120,9 +120,9 @@ extension CheckpointCoding {
     }
   }
 
-  /// How far the run of a checkpoint had come.
+  /// The progress of the run at a checkpoint.
   ///
-  /// - Throws: `CheckpointError` for metadata that are absent or not of their form.
+  /// - Throws: `CheckpointError` for missing or malformed metadata.
   package static func progress(of checkpoint: Checkpoint) throws -> TrainingProgress {
     var progress = TrainingProgress()
     progress.step = try checkpoint.count(Key.step)
@@ -130,7 +130,7 @@ extension CheckpointCoding {
     progress.cursor = try checkpoint.count(Key.cursor)
     progress.epochsWithoutImprovement = try checkpoint.count(Key.stale)
     progress.validatedStep = try validatedStep(of: checkpoint, progress)
-    // The first program versions did not skip steps.
+    // Absent in checkpoints of the first program versions, which did not skip steps.
     if checkpoint.metadata[Key.skipped] != nil {
       progress.skippedSteps = try checkpoint.count(Key.skipped)
       progress.skippedInARow = try checkpoint.count(Key.skippedInARow)
@@ -144,10 +144,10 @@ extension CheckpointCoding {
     return progress
   }
 
-  /// The step of the last validation before a checkpoint.
+  /// The step of the last validation before a checkpoint; nil if there was none.
   ///
-  /// Where it is not said, as in checkpoints of the first program versions, a new epoch has just
-  /// begun or no validation was due.
+  /// If the key is absent, as in checkpoints of the first program versions, the last step was
+  /// validated exactly when a new epoch begins at the checkpoint.
   private static func validatedStep(
     of checkpoint: Checkpoint, _ progress: TrainingProgress
   ) throws(CheckpointError) -> Int? {
@@ -173,7 +173,7 @@ extension CheckpointCoding {
       yaml: try checkpoint.text(Key.configuration), source: "\(checkpoint.path), config")
   }
 
-  /// Checks that a checkpoint has the tensors of a model, before memory is asked for them.
+  /// Checks that a checkpoint has the tensors of a model, before memory is allocated for them.
   ///
   /// - Throws: `CheckpointError` naming the first one that is absent or has another shape.
   package static func requireTensors(
@@ -184,7 +184,7 @@ extension CheckpointCoding {
     }
     let buffers = model.runningBuffers
     guard buffers.isPersistent else { return }
-    // The sums of a mean follow from the mean and the counts where they are absent.
+    // Absent sums are computed from the mean and the counts.
     let sums = Set(buffers.means.map { buffers.sums(of: $0).name })
     for buffer in buffers.buffers where !sums.contains(buffer.name) {
       try checkpoint.require(buffer.name, shape: buffer.shape)
@@ -194,9 +194,9 @@ extension CheckpointCoding {
     }
   }
 
-  /// Checks that a checkpoint has all that a run of a model goes on from, in its place and form.
+  /// Checks that a checkpoint has all tensors and metadata that resuming a run of a model needs.
   ///
-  /// - Throws: `CheckpointError` or `SafetensorsError` naming the first thing that is absent or wrong.
+  /// - Throws: `CheckpointError` or `SafetensorsError` naming the first missing or malformed item.
   package static func requireRun(of model: any Model, in checkpoint: Checkpoint) throws {
     try requireTensors(of: model, in: checkpoint)
     for prefix in ["", firstMoment, secondMoment] {
@@ -209,9 +209,9 @@ extension CheckpointCoding {
     _ = try checkpoint.count(Key.updates)
   }
 
-  /// The raw width of every modality that a checkpoint's model reads.
+  /// The raw width of every modality that the model of a checkpoint reads.
   ///
-  /// - Throws: `CheckpointError` for widths that are not of their form.
+  /// - Throws: `CheckpointError` for malformed widths.
   package static func widths(
     of checkpoint: Checkpoint
   ) throws(CheckpointError) -> [Modality: Int] {
@@ -234,7 +234,8 @@ extension CheckpointCoding {
     }
   }
 
-  /// The width as the first program versions left it to be seen: in the shape of a projection.
+  /// The width in the shape of the input projection, for checkpoints of the first program versions,
+  /// which have no metadata of widths.
   private static func projectedWidth(_ modality: Modality, in checkpoint: Checkpoint) -> Int? {
     let shape = checkpoint.tensors.entry("input.\(modality).weight")?.shape
     return shape.flatMap { $0.count == 2 ? $0[1] : nil }

@@ -4,7 +4,7 @@ import DialogueData
 import NeuralNet
 import TensorCore
 
-/// What a checkpoint says of its model: enough to build it again on every rank.
+/// The metadata of a checkpoint that every rank builds the model from.
 package struct ModelDescription: Codable {
   /// The run configuration as YAML.
   package let configuration: String
@@ -15,8 +15,8 @@ package struct ModelDescription: Codable {
 
   /// Reads the description and checks it against the tensors.
   ///
-  /// A model is built by what the metadata say, so they are not believed before the checkpoint has
-  /// shown every parameter in its full size.
+  /// The metadata determine how much memory the model takes, so every parameter of the model must be
+  /// in the checkpoint with its full shape before any is allocated.
   ///
   /// - Throws: `CheckpointError`, or `ConfigurationError` for the configuration inside.
   package init(of checkpoint: Checkpoint) throws {
@@ -50,7 +50,7 @@ package struct ModelDescription: Codable {
 
   /// The configuration that the model was trained with.
   ///
-  /// - Parameter path: the checkpoint, for messages.
+  /// - Parameter path: the path of the checkpoint, for messages.
   /// - Throws: `ConfigurationError`.
   package func runConfiguration(of path: String) throws(ConfigurationError) -> RunConfiguration {
     try RunConfiguration(yaml: configuration, source: "\(path), config")
@@ -59,9 +59,9 @@ package struct ModelDescription: Codable {
   /// The model.
   ///
   /// - Parameters:
-  ///   - configuration: that of this description.
-  ///   - path: the checkpoint, for messages.
-  /// - Throws: `CheckpointError` where the checkpoint has none of the configuration's modalities.
+  ///   - configuration: ``runConfiguration(of:)``.
+  ///   - path: the path of the checkpoint, for messages.
+  /// - Throws: `CheckpointError` if the checkpoint has none of the configuration's modalities.
   package func model(
     of configuration: RunConfiguration, _ path: String
   ) throws(CheckpointError) -> any Model {

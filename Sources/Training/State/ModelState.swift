@@ -6,22 +6,19 @@ import NeuralNet
 import Optimizing
 import TensorCore
 
-/// The tensors of a run that every rank holds alike: a layout, values and two moments, and the
-/// model's running buffers.
+/// The tensors of a run: parameters, running buffers and both moments of the optimizer.
+///
+/// They are replicated on every rank, except moments that are sharded.
 package struct ModelState {
   package let model: any Model
   package let parameters: Parameters
   package let buffers: RunningBuffers
-  /// Nil where nothing is trained.
+  /// Nil for a model that is not trained.
   package let optimizer: AdamW?
-  /// Nil where every rank holds all moments of the optimizer.
+  /// Nil if the moments are not sharded.
   package let shards: MomentShards?
 
-  /// The state of a model.
-  ///
-  /// - Parameters:
-  ///   - optimizer: nil where nothing is trained.
-  ///   - shards: nil where every rank holds all moments of the optimizer.
+  /// A state of given tensors.
   package init(
     model: any Model, parameters: Parameters, buffers: RunningBuffers, optimizer: AdamW? = nil,
     shards: MomentShards? = nil
@@ -49,7 +46,7 @@ package struct ModelState {
 // MARK: - Between ranks
 
 extension ModelState {
-  /// Copies everything that rank 0 holds, but for sharded moments, to all other ranks; collective.
+  /// Broadcasts the tensors of rank 0, except sharded moments; collective.
   package func broadcast(over collective: any Collective) throws {
     try collective.broadcast(raw(parameters.values), from: 0)
     try collective.broadcast(buffers.bytes, from: 0)
@@ -64,9 +61,9 @@ extension ModelState {
     optimizer.updateCount = Int(updateCount)
   }
 
-  /// Hands each rank its shard of a checkpoint's moments, where the optimizer is sharded; collective.
+  /// Scatters the moments of a checkpoint over the ranks if they are sharded; collective.
   ///
-  /// - Parameter checkpoint: on rank 0.
+  /// - Parameter checkpoint: on rank 0; ignored elsewhere.
   package func restoreShards(from checkpoint: Checkpoint?, _ team: RankTeam) throws {
     guard let shards, let optimizer else { return }
     for (prefix, part) in [
@@ -89,9 +86,8 @@ extension ModelState {
 // MARK: - Checks
 
 extension ModelState {
-  /// The digests of all tensors that every rank holds alike, in the order of a checkpoint.
-  ///
-  /// Moments are among them unless each rank has a shard of them.
+  /// The digests of all replicated tensors: parameters, running buffers, and moments that are not
+  /// sharded.
   package var replicaDigests: [ReplicaCheck.TensorDigest] {
     var digests = digests(of: parameters.values, "")
     for buffer in buffers.layout.buffers {
@@ -120,9 +116,9 @@ extension ModelState {
     return ReplicaCheck.TensorDigest(name: name, value: digest.value)
   }
 
-  /// Checks that the tensors are numbers; collective.
+  /// Checks that the tensors are finite; collective.
   ///
-  /// A finite gradient can still lead out of the numbers, where a learning rate is far too high.
+  /// With a far too high learning rate, an update by a finite gradient can overflow.
   ///
   /// - Throws: `TrainingError`, on all ranks.
   package func requireFinite(step: Int, _ team: RankTeam) throws {
@@ -138,12 +134,12 @@ extension ModelState {
   private var firstNonFinite: String? {
     if !parameters.values.elements.allFinite { return "a parameter" }
     guard let optimizer else { return nil }
-    // An infinite second moment would stop a parameter without a word.
+    // An infinite second moment would freeze a parameter silently.
     let moments = [optimizer.firstMoment, optimizer.secondMoment]
     return moments.allSatisfy(\.elements.allFinite) ? nil : "a moment of the optimizer"
   }
 
-  /// The name of the tensor that holds an element of the flat buffers whose memory is damaged.
+  /// The name of the tensor that a damaged element of the flat buffers belongs to.
   package func name(of damage: AdamW.Damage) -> String {
     let parameter = model.layout.parameters.first { $0.range.contains(damage.element) }
     let prefix =
@@ -158,12 +154,11 @@ extension ModelState {
 
 // MARK: - Snapshots
 
-/// A copy of all that a checkpoint holds, which stays as it is while training goes on.
+/// A copy of the state and progress of a run, from which a checkpoint is written.
 ///
-/// Rank 0 alone has one, whose memory is allocated once and filled again for every save. While a
-/// checkpoint is written from it, nothing may change it.
+/// It exists on rank 0 only and is reused for every save. It must not change while a checkpoint is
+/// written from it.
 package final class StateSnapshot: @unchecked Sendable {
-  /// The model whose parameters these are.
   package let model: any Model
   /// The values of all parameters.
   package let parameters: FloatBuffer
@@ -175,10 +170,10 @@ package final class StateSnapshot: @unchecked Sendable {
   package let buffers: RunningBuffers
   /// The number of updates that the optimizer has made.
   package fileprivate(set) var updateCount = 0
-  /// How far the run had come.
+  /// The progress of the run.
   package fileprivate(set) var progress = TrainingProgress()
 
-  /// Memory for the state of a model.
+  /// Allocates memory for the state of a model.
   package init(of model: any Model) {
     self.model = model
     parameters = FloatBuffer(count: model.layout.count)
@@ -189,14 +184,13 @@ package final class StateSnapshot: @unchecked Sendable {
 }
 
 extension ModelState {
-  /// Copies the state of a run that trains, and how far it has come, into a snapshot.
+  /// Copies the state and progress of a run that trains into a snapshot; collective.
   ///
-  /// Collective: every rank calls it at the same place, whether it has a snapshot or not, so that a
-  /// state of which each rank holds a part can be brought together.
+  /// Sharded moments are gathered, so every rank must call it, with or without a snapshot.
   ///
   /// - Parameters:
-  ///   - snapshot: of rank 0; nil on all other ranks, and where rank 0 has no use for a copy.
-  ///   - progress: how far the run has come.
+  ///   - snapshot: on rank 0; nil on other ranks, or if rank 0 needs no copy.
+  ///   - progress: the progress of the run after the last step.
   package func copy(to snapshot: StateSnapshot?, _ progress: TrainingProgress) throws {
     guard let optimizer else { preconditionFailure("only a run that trains is saved") }
     try shards?.gather(optimizer.firstMoment, into: snapshot?.firstMoment)

@@ -3,13 +3,13 @@ import Files
 import JobControl
 import TensorCore
 
-/// Finds out when the ranks' replicas of the model have drifted apart.
+/// Detects replicas of the model that have diverged.
 ///
-/// All ranks make the same updates, so all their tensors have the same bits, until a fault of memory
-/// or processor changes one. From then on the ranks would train different models without a word. So
-/// every few steps each rank takes a digest of each tensor, and the digests are compared.
+/// All ranks perform the same updates, so replicated tensors have the same bits until a fault of
+/// memory or processor changes one. From then on the ranks would silently train different models.
+/// Every few steps, the digests of all replicated tensors are therefore compared between ranks.
 package final class ReplicaCheck {
-  /// The digest of a tensor that all ranks should hold alike.
+  /// The digest of a replicated tensor.
   package struct TensorDigest: Sendable, Equatable, Codable {
     package let name: String
     package let value: UInt64
@@ -17,36 +17,35 @@ package final class ReplicaCheck {
 
   private let team: RankTeam
   private let everySteps: Int?
-  private var lastSound = 0
+  /// The last step after which all replicas were equal.
+  private var lastEqual = 0
 
-  /// - Parameters:
-  ///   - team: the ranks.
-  ///   - everySteps: the number of steps between two comparisons; nil for none.
+  /// - Parameter everySteps: the number of steps between two comparisons; nil for none.
   package init(team: RankTeam, everySteps: Int?) {
     self.team = team
     self.everySteps = everySteps
   }
 
-  /// Begins with the state of a checkpoint, which all ranks have from rank 0.
-  package func begin(at step: Int) { lastSound = step }
+  /// Counts replicas as equal after a step, when their state has been broadcast from rank 0.
+  package func begin(at step: Int) { lastEqual = step }
 
-  /// Compares where a comparison is due; collective.
+  /// Compares replicas if a comparison is due; collective.
   ///
   /// - Parameters:
-  ///   - digests: of all tensors of this rank; made only when they are needed.
+  ///   - digests: the digests of all replicated tensors, evaluated only for a comparison.
   ///   - step: the number of steps done.
-  ///   - isDue: whether to compare after any step that has not been compared.
+  ///   - isDue: whether a comparison is due after any step that has not been compared.
   /// - Throws: `TrainingError` naming the ranks and the first tensor that differ, on all ranks.
   package func run(
     _ digests: @autoclosure () -> [TensorDigest], step: Int, isDue: Bool = false
   ) throws {
-    guard let everySteps, team.collective.size > 1, step != lastSound,
+    guard let everySteps, team.collective.size > 1, step != lastEqual,
       isDue || step.isMultiple(of: everySteps)
     else { return }
     try team.tracker.enter(.compare)
     let digests = digests()
     guard try differ(digests) else {
-      lastSound = step
+      lastEqual = step
       return
     }
     let all = try team.collective.gather(Self.bytes(of: digests), to: 0)
@@ -56,11 +55,11 @@ package final class ReplicaCheck {
     throw error(difference, step: step)
   }
 
-  /// Whether some rank's digests are not those of the others; collective, and one short reduction.
+  /// Whether digests differ between ranks; collective, one short reduction.
   private func differ(_ digests: [TensorDigest]) throws -> Bool {
     var whole = StableDigest()
     Self.bytes(of: digests).withUnsafeBytes { whole.add($0) }
-    // The greatest value and the greatest complement, which is the complement of the least value.
+    // The maximum, and the maximum of the complement, which is the complement of the minimum.
     let own = Int64(bitPattern: whole.value)
     var bounds = [own, ~own]
     try bounds.withUnsafeMutableBufferPointer { try team.collective.allReduceMax($0) }
@@ -68,7 +67,7 @@ package final class ReplicaCheck {
   }
 
   private func error(_ difference: Difference?, step: Int) -> TrainingError {
-    let since = lastSound == 0 ? "the start" : "step \(lastSound)"
+    let since = lastEqual == 0 ? "the start" : "step \(lastEqual)"
     return TrainingError(
       kind: .disagreement, place: "step \(step)",
       reason: difference?.description ?? "the ranks hold different bits of the model",
@@ -89,13 +88,13 @@ package final class ReplicaCheck {
   }
 }
 
-// MARK: - Who differs
+// MARK: - Differences
 
 extension ReplicaCheck {
-  /// The first tensor that is not the same everywhere, and the ranks that hold it otherwise.
+  /// The first tensor that differs between ranks, and the ranks that differ from the majority.
   package struct Difference: Sendable, Equatable, Codable, CustomStringConvertible {
     package let tensor: String
-    /// The ranks that are fewer than those who agree; empty where no bits have a majority.
+    /// The ranks outside the majority; empty if no bits have a majority.
     package let minority: [Int]
     package let rankCount: Int
 
@@ -112,11 +111,11 @@ extension ReplicaCheck {
     }
   }
 
-  /// Returns the first difference between ranks; nil where there is none.
+  /// Returns the first difference between ranks; nil if there is none.
   ///
   /// - Parameters:
   ///   - ranks: the digests of each rank, in rank order.
-  ///   - names: the tensors that they are of.
+  ///   - names: the tensor of each digest.
   package static func difference(_ ranks: [[UInt64]], names: [String]) -> Difference? {
     for (index, name) in names.enumerated() {
       let values = ranks.map { index < $0.count ? $0[index] : 0 }

@@ -2,56 +2,54 @@ import Configuration
 import DialogueData
 import Optimizing
 
-/// What a run does next.
+/// A task of a run.
 package enum RunTask: Sendable, Equatable {
   /// One training step.
   case step
-  /// Scoring the validation split, which ends the epoch if all its dialogues are consumed.
+  /// Scores the validation split, and ends the epoch if all its dialogues are consumed.
   case validation
-  /// Writing the best checkpoint, that of the last step, or both.
+  /// Writes the best checkpoint, that of the last step, or both.
   case save(DueSaves)
-  /// Scoring the test split with the best epoch, after everything else.
+  /// Scores the test split with the best epoch; the last task.
   case test
 }
 
-/// Which checkpoints are to be written.
+/// The checkpoints to write.
 package struct DueSaves: Sendable, Equatable {
-  /// The state of the best epoch, which is the present one.
+  /// Whether to write the present state as the best checkpoint.
   package var best: Bool
-  /// The state after the last step.
+  /// Whether to write the present state as the checkpoint of its step.
   package var step: Bool
 
-  /// - Parameters:
-  ///   - best: whether the state of the best epoch is due.
-  ///   - step: whether the state after the last step is due.
+  /// Creates a set of due checkpoints.
   package init(best: Bool, step: Bool) {
     self.best = best
     self.step = step
   }
 }
 
-/// The order in which a run does things.
+/// The order of the tasks of a run.
 ///
-/// What comes next is a function of what has been done, so a run that was stopped or killed
-/// anywhere does the same things after it was resumed as one that never was.
+/// The next task is a function of the progress, so a run that was stopped or killed and resumed
+/// performs the same tasks as an uninterrupted one.
 package struct RunSchedule: Sendable {
-  /// The learning rate from the first step to the last.
+  /// The learning rate of every step.
   package let learningRate: LearningRateSchedule
-  /// The steps of the whole run.
+  /// The number of steps of the whole run.
   package var totalSteps: Int { learningRate.totalSteps }
-  /// The epochs of the whole run.
+  /// The number of epochs of the whole run.
   package let epochs: Int
-  /// The epochs without a better score after which the run ends; nil for never.
+  /// The number of epochs without a better score after which the run ends; nil for never.
   package let patience: Int?
-  /// The dialogues of an epoch.
+  /// The number of dialogues of an epoch.
   package let dialogueCount: Int
-  /// The steps between two checkpoints.
+  /// The number of steps between two checkpoints.
   package let stepsPerSave: Int
 
-  /// What is left of a run.
+  /// The schedule of a run after some progress.
   ///
-  /// The steps still to be made follow from what is left of the epochs; with an unchanged
-  /// configuration that is `epochs * ceil(dialogues / batch)` in all.
+  /// The number of remaining steps follows from the remaining dialogues; with an unchanged
+  /// configuration, the total is `epochs * ceil(dialogues / batch)`, or `train.maxSteps` if less.
   package init(
     _ configuration: RunConfiguration, _ plan: BatchPlan, after progress: TrainingProgress
   ) {
@@ -70,12 +68,7 @@ package struct RunSchedule: Sendable {
       dialogueCount: plan.dialogueCount, stepsPerSave: configuration.checkpoint.everySteps)
   }
 
-  /// - Parameters:
-  ///   - learningRate: with the number of all steps.
-  ///   - epochs: of the whole run.
-  ///   - patience: the epochs without a better score after which the run ends; nil for never.
-  ///   - dialogueCount: of an epoch.
-  ///   - stepsPerSave: the steps between two checkpoints.
+  /// A schedule of given lengths.
   package init(
     learningRate: LearningRateSchedule, epochs: Int, patience: Int?, dialogueCount: Int,
     stepsPerSave: Int
@@ -87,19 +80,18 @@ package struct RunSchedule: Sendable {
     self.stepsPerSave = stepsPerSave
   }
 
-  /// What comes next.
+  /// The next task.
   ///
   /// - Parameters:
-  ///   - progress: what has been done.
-  ///   - saved: the progress that the checkpoint of the last step holds; nil if there is none.
-  ///   - isBestUnsaved: whether the last validation brought a new best that is in no file yet.
+  ///   - saved: the progress in the checkpoint of the last step; nil if there is none.
+  ///   - isBestUnsaved: whether the present state is the best so far and has not been saved.
   package func next(
     after progress: TrainingProgress, saved: TrainingProgress?, isBestUnsaved: Bool
   ) -> RunTask {
     if isValidationDue(progress) { return .validation }
-    let isPlace = hasEnded(progress) || progress.step.isMultiple(of: stepsPerSave)
+    let isSaveStep = hasEnded(progress) || progress.step.isMultiple(of: stepsPerSave)
     let saves = DueSaves(
-      best: isBestUnsaved, step: isPlace && progress.step > 0 && progress != saved)
+      best: isBestUnsaved, step: isSaveStep && progress.step > 0 && progress != saved)
     if saves.best || saves.step { return .save(saves) }
     return hasEnded(progress) ? .test : .step
   }

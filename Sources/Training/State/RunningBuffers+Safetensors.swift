@@ -2,14 +2,14 @@ import Checkpointing
 import Files
 import NeuralNet
 
-/// A file of tensors that is being put together.
+/// The contents of a file to which tensors are added.
 package protocol TensorCollection {
   /// Adds a tensor.
   ///
   /// - Parameters:
-  ///   - name: the tensor's name, which no other tensor has.
-  ///   - values: its elements, row-major.
-  ///   - shape: its extents, slowest first.
+  ///   - name: the name, unique in the file.
+  ///   - values: the elements, row-major.
+  ///   - shape: the extents, slowest first.
   mutating func add<Element: SafetensorsElement>(
     _ name: String, _ values: [Element], shape: [Int])
 }
@@ -20,9 +20,7 @@ extension CheckpointContents: TensorCollection {}
 extension RunningBuffers {
   /// Adds the means and the buffers to a file.
   ///
-  /// - Parameters:
-  ///   - file: the file.
-  ///   - sums: whether the exact sums of means are added too.
+  /// - Parameter sums: whether to include the exact sums of means.
   package func add(to file: inout some TensorCollection, sums: Bool = true) {
     for mean in layout.means {
       file.add(mean.name, values(of: mean), shape: layout.sums(of: mean).shape)
@@ -41,7 +39,7 @@ extension RunningBuffers {
 }
 
 extension SafetensorsFile {
-  /// Checks that a tensor is there in the shape that the model has.
+  /// Checks that the file has a tensor with the shape that it has in the model.
   package func requireShape(_ shape: [Int], of name: String) throws(SafetensorsError) {
     guard let entry = entry(name) else {
       throw SafetensorsError(
@@ -55,19 +53,20 @@ extension SafetensorsFile {
     }
   }
 
-  /// Copies running buffers, and leaves those as they are that the file does not have.
+  /// Copies the running buffers of the file; buffers that it lacks keep their values.
   ///
-  /// A file without the sums of a mean has the mean and the counts; then the sums are their product.
+  /// If the file lacks the sums of a mean, they are computed as the mean times the counts.
   ///
-  /// - Parameter buffers: take the values, if checkpoints hold them.
+  /// - Parameter buffers: receive the values if they are persistent.
   /// - Throws: `SafetensorsError` for a tensor of another shape, counts without a mean, and
   ///   counts that cannot be added to exactly.
   package func copyRunningBuffers(to buffers: RunningBuffers) throws(SafetensorsError) {
     let layout = buffers.layout
     guard layout.isPersistent else { return }
     let means = layout.means.filter { entry(layout.counts(of: $0).name) != nil }
-    let useless = layout.means.filter { !means.contains($0) }.map { layout.sums(of: $0).name }
-    for buffer in layout.buffers where entry(buffer.name) != nil && !useless.contains(buffer.name) {
+    let unusable = layout.means.filter { !means.contains($0) }.map { layout.sums(of: $0).name }
+    for buffer in layout.buffers where entry(buffer.name) != nil && !unusable.contains(buffer.name)
+    {
       try requireShape(buffer.shape, of: buffer.name)
       switch buffer.type {
       case .float64: buffers.bytes(of: buffer).copyBytes(from: try doubles(buffer.name).bytes)
@@ -83,7 +82,7 @@ extension SafetensorsFile {
   ) throws(SafetensorsError) {
     let (sums, counts) = (buffers.layout.sums(of: mean), buffers.layout.counts(of: mean))
     let numbers = try integers(counts.name)
-    // Beyond this, adding one more would no longer be exact.
+    // A Float64 counts exactly up to this number.
     guard numbers.allSatisfy({ (0...1 << 53).contains($0) }) else {
       throw SafetensorsError(
         path: path, place: counts.name, reason: "a count is negative or above 2^53",
@@ -98,6 +97,6 @@ extension SafetensorsFile {
 }
 
 extension Array where Element: BitwiseCopyable {
-  /// The elements as bytes, in the order of this machine.
+  /// The elements as bytes in native order.
   fileprivate var bytes: [UInt8] { withUnsafeBytes(Array<UInt8>.init) }
 }

@@ -1,34 +1,34 @@
 import RunRecords
 
-/// How far a run has come: everything besides tensors that a checkpoint has to keep.
+/// How far a run has come: everything that a checkpoint keeps besides tensors.
 package struct TrainingProgress: Sendable, Equatable, Codable {
-  /// The number of steps made.
+  /// The number of steps done.
   package var step = 0
-  /// The epoch that goes on, from 0.
+  /// The current epoch, from 0.
   package var epoch = 0
-  /// The dialogues of the epoch that have been trained on; all of them until the epoch is validated.
+  /// The number of dialogues of the epoch that are consumed; reset to 0 after its validation.
   package var cursor = 0
-  /// The step after which the validation split was scored last; nil before the first time.
+  /// The step after which the validation split was last scored; nil before the first validation.
   package var validatedStep: Int?
   /// The best epoch so far.
   package var best: Best?
-  /// The number of epochs in a row that brought nothing better.
+  /// The number of consecutive validations without a better score.
   package var epochsWithoutImprovement = 0
-  /// The number of steps that changed nothing because their loss or gradient was not finite.
+  /// The number of steps skipped because their loss or gradient was not finite.
   package var skippedSteps = 0
-  /// How many of them were the last steps, one after another.
+  /// The number of steps skipped since the last update.
   package var skippedInARow = 0
 
-  /// Before the first step.
+  /// The progress before the first step.
   package init() {}
 
-  /// The number of epochs that were trained, the last one perhaps in part.
+  /// The number of epochs begun, of which the last may be incomplete.
   package var epochsBegun: Int { cursor > 0 ? epoch + 1 : epoch }
 
   /// Whether the validation split was scored after the last step.
   package var isValidated: Bool { validatedStep == step }
 
-  /// The epoch that would be chosen if the run ended now.
+  /// The epoch with the highest weighted F1 on the validation split.
   package struct Best: Sendable, Equatable, Codable {
     /// The epoch, counted from 1.
     package let epoch: Int
@@ -36,13 +36,13 @@ package struct TrainingProgress: Sendable, Equatable, Codable {
     package let validation: ClassificationReport
   }
 
-  /// Goes on to the next epoch.
+  /// Advances to the next epoch.
   package mutating func finishEpoch() {
     epoch += 1
     cursor = 0
   }
 
-  /// Takes in the scores after the last step; of equal ones, the earliest is the best.
+  /// Records the scores after the last step; among equal scores, the earliest is the best.
   ///
   /// - Parameters:
   ///   - report: the scores on the validation split.

@@ -3,12 +3,12 @@ import DialogueData
 import NeuralNet
 import TensorCore
 
-/// Copies dialogues of a split into the memory of a pass, one pass at a time.
+/// Packs dialogues of a split into the step arena, for one pass at a time.
 ///
-/// The micro-batches of a pass share every product, yet each gets the bits that it would get alone:
-/// rows do not depend on one another, and sums over rows are taken within a micro-batch first.
+/// The micro-batches of a pass share every product, yet each has the bits of a pass of its own: rows
+/// are independent of one another, and sums over rows are taken within a micro-batch first.
 package final class BatchLoader {
-  /// The operations of the pass.
+  /// The tape of the current pass.
   package let tape: Tape
   private let model: any Model
   private let parameters: Parameters
@@ -16,9 +16,7 @@ package final class BatchLoader {
   private var packed = PackedBatch()
 
   /// - Parameters:
-  ///   - model: that the passes run.
-  ///   - parameters: of the model.
-  ///   - buffers: the running buffers of the model.
+  ///   - model: the model whose inputs are packed.
   ///   - workers: the threads of this rank.
   ///   - products: how products are computed.
   package init(
@@ -31,7 +29,7 @@ package final class BatchLoader {
     tape = Tape(arena: StepArena(), workers: workers, products: products)
   }
 
-  /// The dialogues of the pass by their index in file order, in the order of their rows.
+  /// The dialogues of the pass in row order, by their index in file order.
   package var dialogues: [Int] { packed.dialogues }
 
   /// The rows of each dialogue, in the order of ``dialogues``.
@@ -48,12 +46,10 @@ package final class BatchLoader {
     for index in 1..<offsets.count { body(offsets[index - 1]..<offsets[index]) }
   }
 
-  /// Begins a pass over some micro-batches of a global batch, to be differentiated.
+  /// Begins a pass over micro-batches of a global batch that is recorded for the backward pass.
   ///
   /// - Parameters:
-  ///   - microBatches: the numbers of the micro-batches.
-  ///   - global: the global batch.
-  ///   - split: the split that the batch belongs to.
+  ///   - microBatches: the indices of the micro-batches in the global batch.
   ///   - randomness: the dropout of the step; nil for none.
   package func load(
     _ microBatches: Range<Int>, of global: GlobalBatch, from split: Split,
@@ -66,7 +62,7 @@ package final class BatchLoader {
     return copy(from: split, counts: counts, randomness: randomness)
   }
 
-  /// Begins a pass over consecutive dialogues, without dropout and not to be differentiated.
+  /// Begins a pass over consecutive dialogues, without dropout and without a backward pass.
   package func load(
     _ dialogues: Range<Int>, from split: Split
   ) -> (batch: UtteranceBatch, pass: Pass) {

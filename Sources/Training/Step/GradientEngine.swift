@@ -7,33 +7,32 @@ import TensorCore
 
 /// Computes the losses and gradients of a global batch over all ranks.
 ///
-/// After ``run(_:of:randomness:)`` the gradients, the losses and the staged running buffers are the
-/// same bits on every rank.
+/// After ``run(_:of:randomness:)``, gradients, losses and staged running buffers have the same bits
+/// on every rank; of sharded gradients, each rank has its shard.
 package final class GradientEngine {
   package let model: any Model
   package let parameters: Parameters
-  /// What the model accumulates; a step stages its own contribution, and whoever runs the step
-  /// commits or discards it.
+  /// The running buffers of the model; a pass stages its contribution, which the caller commits or
+  /// discards.
   package let buffers: RunningBuffers
-  /// The gradient of the loss of the last global batch, over all ranks: all of it, or ``shard``.
+  /// The gradient of the loss of the last global batch, summed over ranks; valid within ``shard``.
   package let gradients: SharedBuffer
   /// The elements of the flat buffers that this rank updates.
   package let shard: Range<Int>
-  /// How ranks share the work.
   package let options: StepOptions
   package let tracker: PhaseTracker
   package let collective: any Collective
   /// The micro-batches of this rank in the last pass.
   package let loader: BatchLoader
-  /// What the model predicted for the rows of the last pass.
+  /// The predictions for the rows of the last pass.
   package private(set) var prediction: Prediction?
   private let sharedValues: SharedBuffer?
   private let batchSum: GlobalBatchSum
   private let lossSum: MicroBatchSum
 
-  /// A model with the initial values of a seed and running buffers of zeros.
+  /// Allocates parameters with the initial values of a seed, and running buffers of zeros; collective.
   ///
-  /// Collective: every rank makes one at the same place.
+  /// - Throws: `ConfigurationError`, on all ranks, if a node lacks the memory.
   package init(model: any Model, seed: UInt64, options: StepOptions, team: RankTeam) throws {
     let count = model.layout.count
     try team.requireMemory(forParameters: count)
@@ -65,8 +64,7 @@ package final class GradientEngine {
   /// Computes the losses of a global batch and leaves their gradient in ``gradients``; collective.
   ///
   /// - Parameters:
-  ///   - batch: the same on every rank.
-  ///   - split: the split it belongs to.
+  ///   - batch: the global batch, equal on every rank.
   ///   - randomness: the dropout of the step; nil for none.
   package func run(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
@@ -83,13 +81,12 @@ package final class GradientEngine {
       .allreduce, with: UnsafeMutableBufferPointer(rebasing: gradients.elements[shard]))
   }
 
-  /// Computes this rank's share of the losses and leaves its gradient in ``gradients``, all of it.
+  /// Computes this rank's share of the losses and leaves its whole gradient in ``gradients``.
   ///
-  /// Collective, because the losses may need sums over the whole batch.
+  /// Collective, because losses may need sums over the global batch.
   ///
   /// - Parameters:
-  ///   - batch: the same on every rank.
-  ///   - split: the split it belongs to.
+  ///   - batch: the global batch, equal on every rank.
   ///   - randomness: the dropout of the step; nil for none.
   package func computeShare(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
@@ -122,7 +119,7 @@ package final class GradientEngine {
     tracker.leave(.backward, with: gradients.elements)
   }
 
-  /// Brings the parameters of all shards together, after each rank has updated its own; collective.
+  /// Gathers the updated shards of the parameters on all ranks; collective.
   package func gatherParameters() throws {
     if let sharedValues { try collective.allGather(sharedValues) }
   }

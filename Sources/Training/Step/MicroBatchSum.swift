@@ -3,8 +3,8 @@ import JobControl
 import NeuralNet
 import TensorCore
 
-/// Sums a buffer over all micro-batches of all ranks in the fixed binary tree: the lower levels in
-/// the memory of a rank, the upper levels between ranks.
+/// Sums a buffer over all micro-batches of all ranks in the fixed binary tree: the lower levels
+/// within a rank, the upper levels between ranks.
 final class MicroBatchSum {
   private let collective: any Collective
   /// The sum, after ``reduce()``.
@@ -12,7 +12,7 @@ final class MicroBatchSum {
   private let tree: TreeAccumulator<Double>
 
   /// - Parameters:
-  ///   - count: the length of the buffer.
+  ///   - count: the number of elements of the buffer.
   ///   - collective: the ranks.
   init(count: Int, over collective: any Collective) {
     self.collective = collective
@@ -29,7 +29,7 @@ final class MicroBatchSum {
 
   /// Adds a micro-batch.
   ///
-  /// - Parameter write: sets every element of a buffer that holds leftovers.
+  /// - Parameter write: sets every element of a buffer whose contents are undefined.
   func add(_ write: (UnsafeMutableBufferPointer<Double>) -> Void) {
     tree.addLeaf { write(UnsafeMutableBufferPointer(start: $0, count: result.count)) }
   }
@@ -41,19 +41,16 @@ final class MicroBatchSum {
   func reduce() throws { try collective.allReduceSum(result) }
 }
 
-/// The door through which a model sums over the global batch.
+/// Sums over the global batch for the losses of a model.
 ///
-/// All ranks go through it in the same order; a rank without rows adds zeros.
+/// All ranks call it in the same order; a rank without rows adds zeros.
 final class GlobalBatchSum: GlobalSum {
   private let loader: BatchLoader
   private let tracker: PhaseTracker
   private let collective: any Collective
   private var sums: [Int: MicroBatchSum] = [:]
 
-  /// - Parameters:
-  ///   - loader: holds the micro-batches of this rank.
-  ///   - collective: the ranks.
-  ///   - tracker: of this rank.
+  /// - Parameter loader: holds the micro-batches of this rank.
   init(_ loader: BatchLoader, over collective: any Collective, tracker: PhaseTracker) {
     self.loader = loader
     self.collective = collective

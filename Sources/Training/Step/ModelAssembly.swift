@@ -4,10 +4,10 @@ import NeuralNet
 import Optimizing
 import TensorCore
 
-// How the sections of a run configuration become the parts of a step.
+// Builds the parts of a step from the sections of a run configuration.
 
 extension RunConfiguration {
-  /// The model of a run for the features of a split, as many of them as the run uses.
+  /// The model for those features of a split that the configuration uses.
   package func model(for split: Split) -> any Model {
     let used = data.modalities.compactMap { modality in
       split.modalities[modality].map { ModalityWidth(modality, width: $0) }
@@ -17,12 +17,9 @@ extension RunConfiguration {
 }
 
 extension Dropout.Randomness {
-  /// The dropout of a training step; nil where the model drops nothing.
+  /// The dropout of a training step; nil if the model has none.
   ///
-  /// - Parameters:
-  ///   - model: that is trained.
-  ///   - seed: of the run.
-  ///   - step: the number of steps done so far.
+  /// - Parameter step: the number of steps done before.
   package init?(of model: any Model, seed: UInt64, step: Int) {
     guard model.dropout > 0 else { return nil }
     self.init(seed: seed, step: step, probability: model.dropout)
@@ -44,10 +41,7 @@ extension LearningRateSchedule.Decay {
 extension AdamW {
   /// The optimizer that a configuration describes.
   ///
-  /// - Parameters:
-  ///   - configuration: of the run.
-  ///   - layout: the parameters of the model.
-  ///   - shard: the elements that it updates.
+  /// - Parameter shard: the range of elements of the flat buffers that it updates.
   package convenience init(
     _ configuration: RunConfiguration, layout: ParameterLayout, shard: Range<Int>
   ) {

@@ -4,37 +4,33 @@ import Foundation
 import JobControl
 import TensorCore
 
-/// Finds the ranks and dialogues that made a step not finite.
+/// Finds the ranks and dialogues whose losses or gradients made a step non-finite.
 ///
-/// A sum over ranks does not show whose term was not finite, so every rank computes its share of the
-/// step again, from the state that the step has left unchanged, and checks it before the all-reduce.
+/// The sum over ranks does not show which term was non-finite, so every rank recomputes its share of
+/// the step from the state, which is unchanged, and checks it before the all-reduce.
 package struct NonFiniteSearch {
-  /// What is not finite in the share of one rank.
+  /// The first non-finite part in the share of one rank.
   private struct Finding: Codable {
-    /// In their order, for what is later follows from what is earlier.
+    /// In the order of computation, in which non-finite values propagate.
     enum Part: String, Codable, CaseIterable {
       case prediction, loss, gradient
     }
 
-    /// The first part of the step that is not finite.
     let part: Part
-    /// The ids of the dialogues that it belongs to, as closely as is known.
+    /// The ids of the dialogues with such predictions, or of all dialogues of the rank.
     let dialogues: [String]
   }
 
-  /// The most dialogues that are named for one rank.
+  /// The largest number of dialogues named for one rank.
   private static let longestList = 20
 
   package let engine: GradientEngine
   package let team: RankTeam
 
-  /// The error that names the ranks and dialogues; collective, and the same on every rank.
+  /// The error that names the ranks and dialogues, equal on every rank; collective.
   ///
   /// - Parameters:
-  ///   - outcome: of the step.
-  ///   - batch: the batch of the step.
   ///   - split: the training split.
-  ///   - seed: of the run.
   ///   - step: the number of the step, from 1.
   /// - Returns: an error at a place such as `step 4, rank 1 (gradient of d7, d9)`.
   package func error(
@@ -42,18 +38,18 @@ package struct NonFiniteSearch {
     step: Int
   ) throws -> TrainingError {
     let dropout = Dropout.Randomness(of: engine.model, seed: seed, step: step - 1)
-    let culprits = try culprits(batch, of: split, randomness: dropout)
+    let places = try places(batch, of: split, randomness: dropout)
     return TrainingError(
-      kind: .notFinite, place: "step \(step), \(culprits)",
+      kind: .notFinite, place: "step \(step), \(places)",
       reason: "\(outcome.loss.isFinite ? "the gradient" : "the loss") is NaN or infinite",
       cure: "Lower optimizer.learningRate, and look at the features of these dialogues.")
   }
 
-  private func culprits(
+  private func places(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws -> String {
     try engine.computeShare(batch, of: split, randomness: randomness)
-    let finding = look(split)
+    let finding = finding(in: split)
     engine.buffers.discard()
     let own = try finding.map { [UInt8](try JSONEncoder().encode($0)) } ?? []
     let findings = try team.collective.gather(own, to: 0).map {
@@ -63,7 +59,7 @@ package struct NonFiniteSearch {
     return try team.broadcast(Self.text(findings, all: names))
   }
 
-  /// Names the ranks with the earliest finding: sums over the batch carry it to all the others.
+  /// Names the ranks with the earliest part: sums over the batch propagate it to all others.
   private static func text(_ findings: [Finding?], all names: [String]) -> String {
     for part in Finding.Part.allCases {
       let texts = findings.enumerated().compactMap { rank, finding in
@@ -75,7 +71,7 @@ package struct NonFiniteSearch {
     return "the sum over ranks, none of which is at fault alone (\(list(names)))"
   }
 
-  private func look(_ split: Split) -> Finding? {
+  private func finding(in split: Split) -> Finding? {
     let loader = engine.loader
     func names(_ positions: some Sequence<Int>) -> [String] {
       positions.map { split.dialogues[loader.dialogues[$0]].id }
@@ -103,7 +99,7 @@ package struct NonFiniteSearch {
 extension UnsafeMutableBufferPointer<Float> {
   /// Whether no element is NaN or infinite.
   package var allFinite: Bool {
-    // The bits of magnitudes are ordered as the magnitudes are, with infinity and NaN at the end.
+    // Bit patterns of magnitudes are ordered like the magnitudes, infinity and NaN last.
     var largest: UInt32 = 0
     for value in self { largest = Swift.max(largest, value.bitPattern & 0x7fff_ffff) }
     return largest < Float.infinity.bitPattern

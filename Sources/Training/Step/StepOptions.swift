@@ -3,14 +3,12 @@ import TensorCore
 
 /// How the ranks of a run share a step.
 package struct StepOptions: Sendable {
-  /// How products are made: reproducibly, where a rank may have several micro-batches.
+  /// How products are computed; reproducibly, if a rank may have several micro-batches.
   package var products: LinearProducts
-  /// Whether each rank updates a shard of the parameters alone.
+  /// Whether each rank updates only a shard of the parameters.
   package var isSharded = false
 
-  /// - Parameters:
-  ///   - products: how products are made.
-  ///   - isSharded: whether each rank updates a shard of the parameters alone.
+  /// Creates options.
   package init(products: LinearProducts, isSharded: Bool = false) {
     self.products = products
     self.isSharded = isSharded
@@ -18,7 +16,7 @@ package struct StepOptions: Sendable {
 }
 
 extension StepOptions {
-  /// What a configuration asks for: fixed micro-batches promise reproducible results.
+  /// The options of a configuration; fixed micro-batches require reproducible products.
   package init(_ configuration: RunConfiguration) {
     products = configuration.train.microBatches == nil ? .fast : .reproducible
     isSharded = configuration.optimizer.sharded

@@ -5,19 +5,18 @@ import NeuralNet
 import Optimizing
 import TensorCore
 
-/// One training step after another: gradients over all ranks, clipping, AdamW.
+/// Performs training steps: gradients over all ranks, clipping, AdamW.
 package final class TrainingStep {
-  /// What became of a step.
+  /// The outcome of a step.
   package struct Outcome {
-    /// What a step does to the state.
+    /// The effect of a step on the state.
     package enum Effect {
-      /// Parameters, moments and running buffers have taken the batch in.
+      /// Parameters, moments and running buffers are updated.
       case updated
-      /// They are what they were before, because the loss or the gradient is not finite.
+      /// The state is unchanged, because the loss or the gradient is not finite.
       case skipped
     }
 
-    /// What the step did to the state.
     package let effect: Effect
     /// The loss; its parts are ``GradientEngine/lossParts``.
     package let loss: Double
@@ -27,17 +26,14 @@ package final class TrainingStep {
     package let learningRate: Double
   }
 
-  /// The gradients, and the parameters that they are of.
+  /// The parameters and their gradients.
   package let engine: GradientEngine
   package let optimizer: AdamW
   private let settings: RunConfiguration
   private let workers: Workers
   private let blockSquares: UnsafeMutableBufferPointer<Double>
 
-  /// - Parameters:
-  ///   - engine: of the model that is trained.
-  ///   - configuration: of the run.
-  ///   - workers: the threads of this rank.
+  /// Allocates the optimizer that a configuration describes.
   package init(engine: GradientEngine, configuration: RunConfiguration, workers: Workers) {
     self.engine = engine
     settings = configuration
@@ -54,10 +50,10 @@ package final class TrainingStep {
   /// The phases are load, forward, losses (with sums over the batch), backward, all-reduce, update.
   ///
   /// - Parameters:
-  ///   - batch: of the batch plan.
+  ///   - batch: the global batch, equal on every rank.
   ///   - split: the training split.
-  ///   - step: the number of steps done so far.
-  ///   - rateFactor: the factor of the learning rate that the schedule gives the step.
+  ///   - step: the number of steps done before.
+  ///   - rateFactor: the factor of the learning rate by the schedule, in [0, 1].
   package func run(
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
@@ -66,7 +62,7 @@ package final class TrainingStep {
 
     try engine.tracker.enter(.update)
     let (norm, loss) = (try gradientNorm(), engine.loss)
-    let isFinite = try isUnanimous(norm.isFinite && loss.isFinite)
+    let isFinite = try holdsOnAllRanks(norm.isFinite && loss.isFinite)
     if isFinite {
       optimizer.update(
         engine.parameters.values.pointer, gradients: engine.gradients.pointer,
@@ -85,14 +81,14 @@ package final class TrainingStep {
 
   /// Whether a condition holds on all ranks; collective.
   ///
-  /// The sums that a step is judged by have the same bits everywhere, until memory fails: then all
-  /// ranks must still do the same.
-  private func isUnanimous(_ condition: Bool) throws -> Bool {
-    var objections: Int64 = condition ? 0 : 1
-    try withUnsafeMutablePointer(to: &objections) {
+  /// Norm and loss have the same bits on all ranks unless memory fails; even then, all ranks must
+  /// decide alike.
+  private func holdsOnAllRanks(_ condition: Bool) throws -> Bool {
+    var isViolated: Int64 = condition ? 0 : 1
+    try withUnsafeMutablePointer(to: &isViolated) {
       try engine.collective.allReduceMax(UnsafeMutableBufferPointer(start: $0, count: 1))
     }
-    return objections == 0
+    return isViolated == 0
   }
 
   /// The norm of the whole gradient; collective.
@@ -102,7 +98,7 @@ package final class TrainingStep {
     GradientNorm.sumSquares(
       UnsafeMutableBufferPointer(rebasing: engine.gradients.elements[engine.shard]),
       into: UnsafeMutableBufferPointer(rebasing: blockSquares[blocks]), workers: workers)
-    // Every block is one rank's own and zero on all others, so this sum is exact.
+    // A block is zero on all ranks but one, so this sum is exact.
     if engine.options.isSharded { try engine.collective.allReduceSum(blockSquares) }
     return GradientNorm.combine(blockSquares)
   }
