@@ -2,7 +2,7 @@ import ArgumentParser
 import JobControl
 import Training
 
-/// The program: its subcommands and what it does without one.
+/// The root command: its subcommands, of which `train` is the default.
 @main
 struct DFERCDist: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,12 +3,12 @@ import Foundation
 import JobControl
 import Training
 
-/// What the launcher's environment says about this process, before MPI is started.
+/// The launch of this process, by the environment of the launcher and before MPI is initialised.
 struct Launch {
   /// The number of this rank; 0 without a launcher.
   let rank: Int
 
-  /// Reads the environment that Open MPI, PMIx or Slurm gives each rank.
+  /// Reads the rank from the environment that Open MPI, PMIx or Slurm sets.
   init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"]
     rank = names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
@@ -21,16 +21,15 @@ struct Launch {
       guard rank == 0 || !(command is any SingleRankCommand) else { return }
       try command.run()
     } catch {
-      leave(error, root)
+      terminate(error, root)
     }
   }
 
-  /// Ends the program after an error.
+  /// Ends the program with the exit code of an error.
   ///
-  /// Errors in the arguments and requests for help belong to the parser, and as every rank was
-  /// given the same arguments, rank 0 speaks for all.
-  private func leave<Root: ParsableCommand>(_ error: any Error, _ root: Root.Type) -> Never {
-    // A command that chose its exit code has said why, and its ranks have left MPI together.
+  /// Usage errors and help are printed by rank 0 only, because all ranks have the same arguments.
+  private func terminate<Root: ParsableCommand>(_ error: any Error, _ root: Root.Type) -> Never {
+    // The command has printed the reason, and all ranks have finalised MPI.
     if let code = error as? ExitCode { exit(code.rawValue) }
     let code = root.exitCode(for: error)
     guard code != .failure else { ErrorExit.terminate(error, rank: rank) }
@@ -39,5 +38,5 @@ struct Launch {
   }
 }
 
-/// A command that one rank does alone; under `mpirun` the others have nothing to do.
+/// A command that runs on rank 0 only; under `mpirun`, the other ranks return at once.
 protocol SingleRankCommand: ParsableCommand {}

@@ -2,11 +2,11 @@ import Files
 import JobControl
 import TensorCore
 
-/// Files that a command was asked to write with `--output`.
+/// Checks of the path given by `--output`.
 package enum OutputFile {
-  /// Checks that a file can be named so and that its folder exists, before any work is done for it.
+  /// Checks that a path names a file in an existing folder, before the work that it is for.
   ///
-  /// - Throws: `TrainingError` of kind `usage`; a missing folder is no missing input.
+  /// - Throws: `TrainingError` of kind `usage`.
   package static func requireFolder(of path: String) throws(TrainingError) {
     let folder = FileSystem.parent(of: path)
     guard !path.hasSuffix("/"), !FileSystem.isDirectory(path) else {

@@ -2,11 +2,11 @@ import Files
 import Foundation
 import TensorCore
 
-/// The stream that results are printed to; messages go to standard error.
+/// The stream that results are printed to; messages are printed to standard error.
 package enum StandardOutput {
-  /// Writes a text as it is.
+  /// Writes a text without adding a line feed.
   ///
-  /// - Throws: `FileError`, for example when the output goes to a file on a full device.
+  /// - Throws: `FileError`, for example for a file on a full device.
   package static func write(_ text: String) throws(FileError) {
     do {
       try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))

@@ -5,7 +5,7 @@ import Testing
 @Suite("Benchmark figures")
 struct BenchFiguresTests {
   @Test(
-    "The median of an even count lies between the two in the middle",
+    "The median of an even count is the mean of the two in the middle",
     arguments: [([3, 1], 2), ([5, 1, 2], 2), ([4, 1, 3, 2], 2.5), ([7], 7), ([], 0)]
       as [([Double], Double)])
   func median(values: [Double], median: Double) {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Checkpointing
 
-/// What becomes of a run whose newest checkpoint is not what it should be.
+/// Runs whose newest checkpoint is damaged or foreign.
 @Suite("Commands: damaged checkpoints")
 struct DamagedCheckpointTests {
   private let small: SmallRun
@@ -29,7 +29,7 @@ struct DamagedCheckpointTests {
 
   private var newest: String { store.path(ofStep: 12) }
 
-  /// A frame of the newest checkpoint's tensors under other metadata.
+  /// A frame of the tensors of a checkpoint with other metadata.
   private static func frame(of file: String, _ metadata: [String: String]) throws -> [UInt8] {
     let checkpoint = try Checkpoint(path: file)
     var writer = SafetensorsWriter(metadata: checkpoint.metadata.merging(metadata) { $1 })
@@ -46,7 +46,7 @@ struct DamagedCheckpointTests {
     return bytes
   }
 
-  /// Writes a sound checkpoint without one of its tensors.
+  /// Rewrites a checkpoint without one of its tensors.
   private func remove(_ tensor: String, ofStep step: Int) throws {
     let store = CheckpointStore(folder: small.folder.path("run"), keepLast: 100)
     let checkpoint = try Checkpoint(path: store.path(ofStep: step))
@@ -67,7 +67,7 @@ struct DamagedCheckpointTests {
     try store.save(draft, step: step)
   }
 
-  /// What is done to a checkpoint, and what is said of it.
+  /// A change of a checkpoint file, with the reason and cure that messages must contain.
   struct Damage: Sendable, CustomTestStringConvertible {
     let name: String
     let reason: String
@@ -112,7 +112,7 @@ struct DamagedCheckpointTests {
     },
   ]
 
-  @Test("It is named with its reason and cure, and the one before is used", arguments: damages)
+  @Test("It is named with its reason and cure, and the previous one is used", arguments: damages)
   func passedOver(damage: Damage) throws {
     try damage.apply(newest)
     let resumed = try small.train("run", ["--resume", "auto"])
@@ -128,7 +128,7 @@ struct DamagedCheckpointTests {
     try small.expectNoTemporaryFiles("run")
   }
 
-  @Test("It is refused by every command that is given its name", arguments: damages)
+  @Test("It is refused by every command that reads checkpoints", arguments: damages)
   func refused(damage: Damage) throws {
     try damage.apply(newest)
     let commands = [
@@ -144,8 +144,8 @@ struct DamagedCheckpointTests {
     }
   }
 
-  @Test("Where none is sound, the run stops and overwrites nothing", arguments: [nil, 2])
-  func noneSound(ranks: Int?) throws {
+  @Test("If no checkpoint is valid, the run ends and overwrites nothing", arguments: [nil, 2])
+  func noneValid(ranks: Int?) throws {
     for step in try store.steps() {
       try FileSystem.write([UInt8](repeating: 7, count: 100), to: store.path(ofStep: step))
     }
@@ -159,28 +159,28 @@ struct DamagedCheckpointTests {
     #expect(try FileSystem.readAll(newest).count == 100)
   }
 
-  @Test("A checkpoint of another model ends the run, whatever it claims")
+  @Test("A checkpoint of another model ends the run, whatever its metadata")
   func foreignModel() throws {
     let other = try small.train("other", ["--set", "model.width=16", "--set", "train.maxSteps=4"])
     try #require(other.status == 0, "\(other.errors)")
     let foreign = small.folder.path("other/checkpoints/step-00000004.safetensors.zst")
     let before = try FileSystem.list(store.stepFolder)
     try FileSystem.write(FileSystem.readAll(foreign), to: newest)
-    let honest = try small.train("run", ["--resume", "auto"])
-    #expect(honest.status == 78, "\(honest.errors)")
-    #expect(honest.errors.contains("model.width: 24 is not what \(newest) was trained with, 16"))
+    let copied = try small.train("run", ["--resume", "auto"])
+    #expect(copied.status == 78, "\(copied.errors)")
+    #expect(copied.errors.contains("model.width: 24 is not what \(newest) was trained with, 16"))
 
     let configuration = try Checkpoint(path: store.path(ofStep: 8)).text("config")
     try FileSystem.write(Self.frame(of: foreign, ["config": configuration]), to: newest)
-    let liar = try small.train("run", ["--resume", "auto"])
-    #expect(liar.status == 65, "\(liar.errors)")
-    #expect(liar.errors.contains("dferc-dist: \(newest), tensor "), "\(liar.errors)")
-    #expect(liar.errors.contains("Use the configuration that the checkpoint was written with"))
+    let forged = try small.train("run", ["--resume", "auto"])
+    #expect(forged.status == 65, "\(forged.errors)")
+    #expect(forged.errors.contains("dferc-dist: \(newest), tensor "), "\(forged.errors)")
+    #expect(forged.errors.contains("Use the configuration that the checkpoint was written with"))
     #expect(try FileSystem.list(store.stepFolder) == before)
   }
 
   @Test(
-    "A run that cannot go back to a checkpoint loses nothing of its later course",
+    "A run that cannot resume from an earlier checkpoint keeps all later files",
     arguments: ["optimizer.exp_avg_sq.input.text.weight", "counts"])
   func incomplete(tensor: String) throws {
     let earlier = store.path(ofStep: 4)
@@ -196,13 +196,13 @@ struct DamagedCheckpointTests {
     #expect(try names.map { try FileSystem.readAll(small.folder.path("run/\($0)")) } == before)
   }
 
-  @Test("What is no file is no checkpoint", arguments: ["/dev/zero", "/tmp"])
+  @Test("A path that is not a regular file is refused", arguments: ["/dev/zero", "/tmp"])
   func noFile(path: String) throws {
     let program = try Program("evaluate", "--data", small.data, "--checkpoint", path)
     #expect(program.status == 65, "\(program.errors)")
   }
 
-  @Test("A damaged best checkpoint stops the run that goes on, and stays as it is")
+  @Test("A damaged best checkpoint ends the resumed run and is left unchanged")
   func damagedBest() throws {
     let best = small.folder.path("run/best.safetensors.zst")
     var bytes = try FileSystem.readAll(best)
@@ -214,7 +214,7 @@ struct DamagedCheckpointTests {
     #expect(try FileSystem.readAll(best) == bytes)
   }
 
-  @Test("A folder in the place of a checkpoint is passed over")
+  @Test("A folder with the name of a checkpoint is passed over")
   func folder() throws {
     try FileSystem.remove(newest)
     try FileSystem.createDirectory(newest)

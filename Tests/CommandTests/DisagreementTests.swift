@@ -4,11 +4,11 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Ranks that were not given the same, as on nodes that hold different copies.
+/// Ranks with different inputs, as on nodes with different copies.
 @Suite("Commands: ranks that disagree")
 struct DisagreementTests {
   private let small: SmallRun
-  /// The same path on every rank, which leads to another folder on rank 1.
+  /// The same path on every rank, which resolves to another folder on rank 1.
   private let data = "/proc/self/cwd/data"
 
   init() throws {
@@ -22,7 +22,7 @@ struct DisagreementTests {
     }
   }
 
-  /// Runs a command on two ranks, the second of which does something first.
+  /// Runs a command on two ranks, after a shell command on rank 1.
   private func run(_ arguments: [String], onSecond difference: String) throws -> Program {
     let wrapper = small.folder.path("differ.sh")
     try FileSystem.write(
@@ -48,7 +48,7 @@ struct DisagreementTests {
     #expect(run.errors.contains("dferc-dist: rank 1 has another \(difference)"), "\(run.errors)")
   }
 
-  @Test("Another configuration is told by the first line that differs")
+  @Test("Another configuration is reported by the first line that differs")
   func configuration() throws {
     let run = try run(train, onSecond: "set -- \"$@\" --set train.seed=7")
     expectDisagreement(run, "configuration than rank 0: seed: 7 instead of seed: 42. ")
@@ -61,9 +61,9 @@ struct DisagreementTests {
     #expect(!FileSystem.exists(small.folder.path("run")))
   }
 
-  @Test("Another file of the program is found where bits are promised, and only there")
+  @Test("Another file of the program is refused with fixed micro-batches only")
   func build() throws {
-    // Bytes behind the end of a program change nothing of what it does.
+    // Bytes appended to an executable do not change its behaviour.
     let copy = small.folder.path("copy")
     try FileManager.default.copyItem(atPath: Program.executable.path, toPath: copy)
     let file = try FileWriter(path: copy, mode: .append)
@@ -75,7 +75,7 @@ struct DisagreementTests {
     #expect(try run(train, onSecond: difference).status == 0)
   }
 
-  @Test("Nothing is scored, predicted or computed where ranks have read different data")
+  @Test("evaluate, predict and step end if ranks have read different data")
   func scoring() throws {
     let trained = try small.train("trained", ["--set", "train.maxSteps=2"])
     try #require(trained.status == 0, "\(trained.errors)")

@@ -55,9 +55,9 @@ struct ExitStatusTests {
     }
   }
 
-  @Test("Every exit code is reached, and told by the README and by --help")
+  @Test("Every exit code is in the table, in the README and in --help")
   func documentation() throws {
-    // Code 75 is no error: a run that was stopped returns it.
+    // Code 75 is not an error but the status of a stopped run.
     let reached = Set(Self.table.map(\.1)).union([0, 75])
     let codes = Set(Files.ExitStatus.allCases.map(\.rawValue))
     #expect(reached == codes)
@@ -74,7 +74,7 @@ struct ExitStatusTests {
     }
   }
 
-  @Test("A message is one line, and ranks other than 0 say their number")
+  @Test("A message is one line, with the number of a rank other than 0")
   func messages() {
     let error = TrainingError(kind: .usage, place: "--x", reason: "a\nb", cure: "C.")
     #expect(ErrorMessage.line(for: error) == "dferc-dist: --x: a b. C.")
@@ -106,7 +106,7 @@ struct ExitStatusTests {
     #expect("\(try #require(fault))".hasPrefix("\"kill\": it does not begin with kind@phase. "))
   }
 
-  @Test("What nobody foresaw is called a bug")
+  @Test("An unforeseen error is reported as a bug")
   func bug() {
     #expect(
       ErrorMessage.line(for: Unforeseen())

@@ -5,17 +5,17 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Faults of one rank of a real job: every rank ends, with one code and one message.
+/// Faults of one rank of a job: all ranks end, with one exit code and one message.
 ///
-/// `mpirun` is ended after some minutes, with another code, where the program does not end by itself.
+/// A job that does not end by itself is killed after some minutes, with another exit code.
 @Suite("Commands: faults", .serialized, .timeLimit(.minutes(10)))
 struct FaultTests {
   private let small: SmallRun
 
   init() throws { small = try SmallRun() }
 
-  /// A rank that gets nothing done for so long ends the job.
-  private static let patience = ["--set", "train.stallSeconds=4"]
+  /// The time without progress after which the job is ended.
+  private static let stallLimit = ["--set", "train.stallSeconds=4"]
 
   private func job(
     _ fault: String?, ranks: Int? = 3, output: String = "run", _ arguments: [String] = [],
@@ -23,10 +23,10 @@ struct FaultTests {
   ) throws -> Program {
     let faults = fault.map { ["--inject-fault", $0] } ?? []
     return try small.train(
-      output, faults + Self.patience + arguments, ranks: ranks, environment: environment)
+      output, faults + Self.stallLimit + arguments, ranks: ranks, environment: environment)
   }
 
-  /// The lines of this program on standard error, without those that only inform.
+  /// The error messages of the program on standard error.
   private func messages(_ run: Program) -> [String] {
     run.errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist") }.map(String.init)
   }
@@ -41,7 +41,7 @@ struct FaultTests {
     ("save,step=4", "step 4, save"),
   ]
 
-  @Test("An error in any phase ends all ranks, told once with rank and phase", arguments: phases)
+  @Test("An error in any phase ends all ranks, printed once with rank and phase", arguments: phases)
   func errors(fault: String, place: String) throws {
     for rank in [1, 0] {
       let run = try job("throw@\(fault),rank=\(rank)", output: "rank\(rank)")
@@ -54,7 +54,7 @@ struct FaultTests {
     }
   }
 
-  @Test("An error of all ranks at once is told once, by rank 0")
+  @Test("An error of all ranks at once is printed once, by rank 0")
   func errorEverywhere() throws {
     let run = try job("throw@backward,step=3")
     #expect(run.status == 70, "\(run.errors)")
@@ -62,7 +62,7 @@ struct FaultTests {
     #expect(messages(run).first?.hasPrefix("dferc-dist: rank 0, step 3, backward: ") == true)
   }
 
-  @Test("Of several ranks with errors of their own, one speaks")
+  @Test("Of several ranks with different errors, one prints its error")
   func severalErrors() throws {
     let run = try job(
       "throw@backward,rank=1,step=3", ranks: 4,
@@ -71,7 +71,7 @@ struct FaultTests {
     #expect(messages(run).count == 1, "\(run.errors)")
   }
 
-  @Test("A run without mpirun tells step and phase")
+  @Test("A run without mpirun reports step and phase")
   func alone() throws {
     let failed = try job("throw@update,step=3", ranks: nil)
     #expect(failed.status == 70)
@@ -97,8 +97,8 @@ struct FaultTests {
     ("finalize@update,rank=0,step=3", "rank 0, step 3, finish", "it has finished"),
   ]
 
-  @Test("A rank that holds up the others is named, and the job ended", arguments: stalls)
-  func holdsUp(fault: String, place: String, reason: String) throws {
+  @Test("A stalled rank is named, and the job is ended", arguments: stalls)
+  func stalledRank(fault: String, place: String, reason: String) throws {
     let run = try job(fault)
     #expect(run.status == 80, "\(run.errors)")
     #expect(messages(run).count == 1, "\(run.errors)")
@@ -106,7 +106,7 @@ struct FaultTests {
     #expect(messages(run).first?.contains(reason) == true, "\(run.errors)")
   }
 
-  @Test("Where both observers are stopped, another rank ends the job")
+  @Test("If both observers are stopped, another rank ends the job")
   func observers() throws {
     let run = try job(
       "stop@forward,rank=0,step=3", ["--inject-fault", "stop@forward,rank=1,step=3"])
@@ -117,7 +117,7 @@ struct FaultTests {
       "\(run.errors)")
   }
 
-  @Test("A process that ends without a word is named, where the launcher does not mind")
+  @Test("A process that exits silently is named, if the launcher allows it to exit")
   func earlyExit() throws {
     let run = try job(
       "exit@update,rank=1,step=3", environment: ["OMPI_MCA_orte_allowed_exit_without_sync": "1"])
@@ -129,7 +129,8 @@ struct FaultTests {
       "\(run.errors)")
   }
 
-  @Test("A save that hangs is no slow one", arguments: ["save,step=4", "write,byte=1000"])
+  @Test(
+    "A save that makes no progress ends the job", arguments: ["save,step=4", "write,byte=1000"])
   func hungSave(place: String) throws {
     let run = try job("sleep:1000@\(place),rank=0", ["--set", "checkpoint.stallSeconds=5"])
     #expect(run.status == 80, "\(run.errors)")
@@ -138,19 +139,19 @@ struct FaultTests {
     #expect(messages(run).first?.contains(", save: ") == true, "\(run.errors)")
   }
 
-  @Test("A save that takes longer than any patience, but moves, goes on")
+  @Test("A save that makes progress may take longer than every stall limit")
   func slowSave() throws {
     let pauses = [100, 200, 300, 400].map { "sleep:2@write,byte=\($0),rank=0" }
     let run = try small.train(
       "run",
-      pauses.flatMap { ["--inject-fault", $0] } + Self.patience + [
+      pauses.flatMap { ["--inject-fault", $0] } + Self.stallLimit + [
         "--set", "checkpoint.stallSeconds=4", "--set", "train.maxSteps=4",
       ], ranks: 3)
     #expect(run.status == 0, "\(run.errors)")
     #expect(messages(run) == [])
   }
 
-  /// Nothing but the comparison at every third step; a save compares too.
+  /// Compares replicas at every third step only; saves, which compare too, are rare.
   private static let comparisons = [
     "--set", "train.replicaCheckSteps=3", "--set", "checkpoint.everySteps=100",
   ]
@@ -161,8 +162,8 @@ struct FaultTests {
     #expect(messages(run).count == 1, "\(run.errors)")
   }
 
-  @Test("Replicas that drift apart are found at the next comparison, with rank and tensor")
-  func drift() throws {
+  @Test("Diverged replicas are found at the next comparison, with rank and tensor")
+  func divergence() throws {
     // A wrong gradient has another norm, so that clipping changes all parameters.
     let run = try job("flip@allreduce,rank=3,step=4", ranks: 4, Self.comparisons)
     expectDisagreement(
@@ -172,7 +173,7 @@ struct FaultTests {
       two, "step 6: rank 0 and rank 1 hold different bits of input.text.weight, and nothing tells")
   }
 
-  @Test("A bit that flips in memory is found by the next update, with any ranks, sharded or not")
+  @Test("A flipped bit in memory is found by the next update, for any rank count, sharded or not")
   func flippedBit() throws {
     let found = "classifier.bias is not what the step before has left in memory. "
     let whole = try job("flip@update,rank=3,step=4", ranks: 4, Self.comparisons)
@@ -185,7 +186,7 @@ struct FaultTests {
     expectDisagreement(own, "rank 2, step 5, update: \(found)")
   }
 
-  @Test("Ranks that share the optimizer's work compare what all of them hold")
+  @Test("With a sharded optimizer, the replicated tensors are compared")
   func shards() throws {
     let arguments = [
       "--set", "train.replicaCheckSteps=1", "--set", "optimizer.sharded=true", "--set",
@@ -215,7 +216,7 @@ struct FaultTests {
     #expect(run.errors.contains("start: the ranks have not reached one another within 2 seconds"))
   }
 
-  @Test("The time before the configuration is known has a limit of its own")
+  @Test("Before the configuration is read, DFERC_STALL_SECONDS is the limit")
   func stoppedAtTheStart() throws {
     let run = try Program(
       [
@@ -231,7 +232,7 @@ struct FaultTests {
     #expect(usage.status == 64 && usage.errors.contains("DFERC_STALL_SECONDS: \"0\" is no number"))
   }
 
-  @Test("A fault that cannot be read is a usage error")
+  @Test("A malformed fault is a usage error")
   func syntax() throws {
     let run = try Program("train", "--inject-fault", "thorw@save")
     #expect(run.status == 64)
@@ -239,14 +240,14 @@ struct FaultTests {
   }
 }
 
-/// Jobs whose processes somebody else stops.
+/// Jobs whose processes are stopped by signals.
 @Suite("Commands: stopped processes", .serialized, .timeLimit(.minutes(5)))
 struct StoppedProcessTests {
   private let small: SmallRun
 
   init() throws { small = try SmallRun() }
 
-  /// Starts a run of three ranks that lasts longer than any test waits for it.
+  /// Starts a run of three ranks that outlasts every test.
   private func start() throws -> LiveProgram {
     try LiveProgram(
       [
@@ -261,7 +262,7 @@ struct StoppedProcessTests {
     return (bytes ?? []).count { $0 == UInt8(ascii: "\n") }
   }
 
-  @Test("A rank that is stopped from outside is named", arguments: [0, 1, 2])
+  @Test("A rank that is stopped by a signal is named", arguments: [0, 1, 2])
   func one(rank: Int) throws {
     let run = try start()
     try run.wait { rows >= 3 }
@@ -273,7 +274,7 @@ struct StoppedProcessTests {
     #expect(lines.first?.prefixMatch(of: pattern)?.output.1 == "\(rank)", "\(run.errors)")
   }
 
-  @Test("A whole job that is stopped and continued goes on")
+  @Test("A job whose ranks are all stopped and continued goes on")
   func all() throws {
     let run = try start()
     try run.wait { rows >= 3 }
@@ -288,14 +289,14 @@ struct StoppedProcessTests {
     #expect(!run.errors.contains("no progress"), "\(run.errors)")
   }
 
-  @Test("A rank ends by itself where its launcher does not come to end it")
+  @Test("A rank ends by itself if its launcher is stopped")
   func launcherIsStopped() throws {
     let run = try start()
     try run.wait { rows >= 3 }
     let ranks = run.ranks
     kill(run.launcher, SIGSTOP)
     kill(ranks[1], SIGSTOP)
-    // Nobody asks for the exit code of rank 0 until the launcher goes on.
+    // Rank 0 remains a zombie until the launcher is continued.
     try run.wait { Self.hasEnded(ranks[0]) }
     #expect(!Self.hasEnded(ranks[1]))
     kill(run.launcher, SIGCONT)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Commands: flags")
 struct FlagListTests {
-  /// The arguments of every command; a knob that is missing here belongs into the configuration.
+  /// The arguments of every command; any other setting belongs in the configuration.
   static let known: [(any ParsableCommand.Type, [String])] = [
     (
       TrainCommand.self,
@@ -46,7 +46,7 @@ struct FlagListTests {
     }
   }
 
-  @Test("What is for tests alone is on no help page and in no completion")
+  @Test("Options for tests are hidden from help pages and completions")
   func injectedFaults() throws {
     for (command, _) in Self.known {
       #expect(!command.helpMessage(includeHidden: true).contains("inject"), "\(command)")

@@ -19,10 +19,10 @@ struct HelpSnapshotTests {
 
   /// Compares the pages with the files in `Snapshots`.
   ///
-  /// After a deliberate change, run the tests with `DFERC_RECORD_SNAPSHOTS=1` and read the difference
-  /// before it is committed.
-  @Test("Every help page is the one on file")
-  func pagesAreOnFile() throws {
+  /// After a deliberate change, run the tests with `DFERC_RECORD_SNAPSHOTS=1` and review the
+  /// difference before committing it.
+  @Test("Every help page equals its snapshot")
+  func pagesEqualSnapshots() throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .appendingPathComponent("Snapshots")
     let isRecording = ProcessInfo.processInfo.environment["DFERC_RECORD_SNAPSHOTS"] == "1"
@@ -34,7 +34,7 @@ struct HelpSnapshotTests {
     }
   }
 
-  @Test("Examples in help pages keep to 80 columns, so that they are not wrapped")
+  @Test("Examples in help pages fit into 80 columns")
   func examplesAreNotWrapped() {
     for (name, command) in Self.pages {
       let page = DFERCDist.helpMessage(for: command, columns: 80)

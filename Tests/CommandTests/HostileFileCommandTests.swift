@@ -5,9 +5,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// The program on files that are not what they should be: the exit code, and one clear line.
+/// Commands on damaged and forged files: the exit code, and one line of error.
 ///
-/// `DFERC_FUZZ_COMMANDS` is the number of spoilt files that each command is given.
+/// `DFERC_FUZZ_COMMANDS` is the number of damaged files that each command reads.
 @Suite("Commands: hostile files")
 struct HostileFileCommandTests {
   private let small: SmallRun
@@ -35,17 +35,17 @@ struct HostileFileCommandTests {
       lines.first?.contains(words) == true, "\(program.errors)", sourceLocation: sourceLocation)
   }
 
-  // MARK: - Any damage
+  // MARK: - Damaged files
 
   /// A file of the run, and the commands that read it.
-  struct Victim: Sendable, CustomTestStringConvertible {
+  struct InputFile: Sendable, CustomTestStringConvertible {
     let file: String
     let commands: [[String]]
     var testDescription: String { file }
   }
 
-  static let victims = [
-    Victim(
+  static let inputFiles = [
+    InputFile(
       file: "run/checkpoints/step-00000004.safetensors.zst",
       commands: [
         ["evaluate", "--data", "DIR/data", "--checkpoint", "FILE"],
@@ -57,7 +57,7 @@ struct HostileFileCommandTests {
           "--set", "train.maxSteps=5", "--resume", "FILE",
         ],
       ]),
-    Victim(
+    InputFile(
       file: "weights.safetensors",
       commands: [
         [
@@ -65,24 +65,25 @@ struct HostileFileCommandTests {
           "--output", "DIR/out.safetensors", "--weights", "FILE",
         ]
       ]),
-    Victim(file: "data/dataset.json", commands: [["data", "validate", "DIR/data"]]),
-    Victim(file: "data/test.jsonl", commands: [["data", "validate", "DIR/data"]]),
-    Victim(file: "data/test.safetensors", commands: [["data", "validate", "DIR/data"]]),
-    Victim(file: "small.yaml", commands: [["config", "print", "--config", "FILE"]]),
+    InputFile(file: "data/dataset.json", commands: [["data", "validate", "DIR/data"]]),
+    InputFile(file: "data/test.jsonl", commands: [["data", "validate", "DIR/data"]]),
+    InputFile(file: "data/test.safetensors", commands: [["data", "validate", "DIR/data"]]),
+    InputFile(file: "small.yaml", commands: [["config", "print", "--config", "FILE"]]),
   ]
 
-  @Test("A spoilt file ends every command with one line and a documented code", arguments: victims)
-  func spoiltFiles(victim: Victim) throws {
+  @Test(
+    "A damaged file ends every command with one line and a documented code", arguments: inputFiles)
+  func damagedFiles(input: InputFile) throws {
     let count = ProcessInfo.processInfo.environment["DFERC_FUZZ_COMMANDS"].flatMap { Int($0) } ?? 4
-    let path = small.folder.path(victim.file)
-    if victim.file == "weights.safetensors" {
+    let path = small.folder.path(input.file)
+    if input.file == "weights.safetensors" {
       try #require(try Program("checkpoint", "export", checkpoint, "--output", path).status == 0)
     }
     let sound = try FileSystem.readAll(path)
     for number in 0..<count {
-      var stream = RandomStream(seed: 1, purpose: victim.file, step: number)
+      var stream = RandomStream(seed: 1, purpose: input.file, step: number)
       try FileSystem.write(ByteDamage.anywhere(in: sound, &stream), to: path, atomically: false)
-      for command in victim.commands {
+      for command in input.commands {
         let arguments = command.map {
           $0.replacing("DIR", with: small.folder.path).replacing("FILE", with: path)
         }
@@ -93,9 +94,9 @@ struct HostileFileCommandTests {
     }
   }
 
-  // MARK: - Sound files that lie
+  // MARK: - Forged files
 
-  /// The checkpoint of the run with other metadata or tensors, and sound in itself.
+  /// A valid checkpoint with the tensors of the run, but other metadata or counts.
   private func forged(
     _ metadata: [String: String] = [:], counts: Int64? = nil
   ) throws -> String {
@@ -128,7 +129,7 @@ struct HostileFileCommandTests {
     try small.train("other", ["--resume", checkpoint, "--set", "train.maxSteps=5"])
   }
 
-  @Test("A checkpoint that claims another model than its tensors is refused before it takes memory")
+  @Test("A checkpoint whose metadata contradict its tensors is refused before memory is allocated")
   func claimedModel() throws {
     let configuration = try Checkpoint(path: checkpoint).text("config")
     let claims = [
@@ -146,7 +147,7 @@ struct HostileFileCommandTests {
     expectRefusal(try evaluate(forged(["emotions": nested])), codes: [65], saying: "emotions")
   }
 
-  @Test("Counts on which a run cannot go on are refused")
+  @Test("Negative and too large counts are refused")
   func claimedCounts() throws {
     for key in ["step", "epoch", "cursor", "epochs_without_improvement", "optimizer_updates"] {
       for value in ["9223372036854775807", "-1", "9007199254740993"] {
@@ -162,8 +163,8 @@ struct HostileFileCommandTests {
     }
   }
 
-  @Test("Names from a file neither steer the terminal nor fill it")
-  func tamedText() throws {
+  @Test("Names from a file are escaped and truncated when printed")
+  func escapedText() throws {
     let path = try forged([
       "note\u{1B}[31m": "\u{1B}]0;x\u{7}", "config": "data:\n  path: \"\u{1B}[2J\"",
     ])
@@ -177,7 +178,7 @@ struct HostileFileCommandTests {
 
   // MARK: - Configurations
 
-  @Test("A model for which there is no memory is a bad configuration, not a killed process")
+  @Test("A model that exceeds the memory is a configuration error")
   func tooLargeModel() throws {
     let run = try small.train(
       "huge",

@@ -101,9 +101,9 @@ struct KillTests {
     }
   }
 
-  private func wait(until isSo: () -> Bool) throws {
+  private func wait(until condition: () -> Bool) throws {
     let deadline = ContinuousClock.now + .seconds(60)
-    while !isSo() {
+    while !condition() {
       try #require(ContinuousClock.now < deadline)
       usleep(2000)
     }

@@ -3,16 +3,16 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Runs on machines whose libraries compute other last bits.
+/// Runs with libraries that compute other last bits.
 @Suite("Commands: other libraries")
 struct LibraryTests {
   private let small: SmallRun
-  /// Another kernel than this machine's own.
+  /// A BLAS kernel other than that of this machine.
   private let other = BLASLibrary.kernelName == "Nehalem" ? "Prescott" : "Nehalem"
 
   init() throws { small = try SmallRun() }
 
-  @Test("Ranks with other BLAS kernels stop before the first step where bits are promised")
+  @Test("Ranks with different BLAS kernels are refused with fixed micro-batches")
   func kernels() throws {
     try FileSystem.write(
       """
@@ -34,7 +34,7 @@ struct LibraryTests {
     }
   }
 
-  @Test("A resume with another kernel or, without fixed micro-batches, rank count says so")
+  @Test("A resume with another kernel or, without fixed micro-batches, rank count gives a warning")
   func resumed() throws {
     let first = try small.train("run", ["--set", "train.maxSteps=2"])
     try #require(first.status == 0 && !first.errors.contains("bits"), "\(first.errors)")
@@ -46,13 +46,13 @@ struct LibraryTests {
     #expect(second.errors.contains("with the number of ranks 1, this run has 2: from here on"))
   }
 
-  @Test("Fixed micro-batches on a rank count that is no power of two say what that means")
+  @Test("Fixed micro-batches on a rank count that is no power of two give a warning")
   func unevenRanks() throws {
     let uneven = try small.train(
       "run", ["--set", "train.maxSteps=2", "--set", "train.microBatches=2"], ranks: 3)
     #expect(uneven.status == 0, "\(uneven.errors)")
     #expect(uneven.errors.components(separatedBy: "3 ranks are no power of two").count == 2)
-    // They have left their mark, however the run goes on.
+    // Later rank counts do not remove the warning.
     for (ranks, steps) in [(2, 4), (1, 6)] {
       let fixed = ["--set", "train.maxSteps=\(steps)", "--set", "train.microBatches=2"]
       let even = try small.train("run", fixed + ["--resume", "auto"], ranks: ranks)

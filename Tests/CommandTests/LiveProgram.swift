@@ -5,15 +5,15 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// The built program while it runs, so that it can be signalled.
+/// The built program as a running process that can be signalled.
 final class LiveProgram {
   private let process = Process()
   private let folder: TemporaryFolder
   private let deadline = ContinuousClock.now + .seconds(120)
 
-  /// - Parameters:
-  ///   - arguments: of the program.
-  ///   - ranks: start it under `mpirun` with so many; nil for alone.
+  /// Starts the program.
+  ///
+  /// - Parameter ranks: the number of ranks under `mpirun`; nil to start it without `mpirun`.
   init(_ arguments: [String], ranks: Int? = nil) throws {
     folder = try TemporaryFolder()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -24,7 +24,7 @@ final class LiveProgram {
     process.standardOutput = FileHandle(forWritingAtPath: outputPath)
     process.standardError = FileHandle(forWritingAtPath: errorPath)
     process.standardInput = FileHandle.nullDevice
-    // The threads of a test block signals, and a process inherits that from the one that starts it.
+    // The threads of a test block signals, and a child process inherits the mask.
     var (none, before) = (sigset_t(), sigset_t())
     sigemptyset(&none)
     pthread_sigmask(SIG_SETMASK, &none, &before)
@@ -45,7 +45,7 @@ final class LiveProgram {
   /// The process that was started: `mpirun`, or the program itself.
   var launcher: Int32 { process.processIdentifier }
 
-  /// The processes of the program that `mpirun` has started, in the order of their ranks.
+  /// The processes that `mpirun` has started, in the order of their ranks.
   var ranks: [Int32] {
     let names = (try? FileSystem.list("/proc")) ?? []
     return names.compactMap { Int32($0) }.filter { parent(of: $0) == launcher }.sorted()
@@ -53,24 +53,24 @@ final class LiveProgram {
 
   var errors: String { text(errorPath) }
 
-  /// Whether the process that was started goes on.
+  /// Whether the process that was started is running.
   var isRunning: Bool { process.isRunning }
 
-  /// Waits until something is so; a program that ends before, or takes too long, fails the test.
-  func wait(until isSo: () -> Bool) throws {
-    while !isSo() {
+  /// Waits until a condition holds; fails the test if the program ends or the time is over.
+  func wait(until condition: () -> Bool) throws {
+    while !condition() {
       try #require(process.isRunning, "the program has ended: \(errors)")
       try #require(ContinuousClock.now < deadline, "waited in vain: \(errors)")
       usleep(2000)
     }
   }
 
-  /// Waits until a process catches SIGUSR1, from which moment on it must not be lost.
+  /// Waits until a process catches SIGUSR1, after which no signal must be lost.
   func waitUntilSignalsAreCaught(by pid: Int32) throws {
     try wait { Self.catches(SIGUSR1, pid) }
   }
 
-  /// Waits for the end.
+  /// Waits until the program ends.
   ///
   /// - Returns: the exit code, or the signal's number negated.
   func finish() throws -> Int32 {

@@ -5,10 +5,10 @@ import TestSupport
 import Testing
 import Training
 
-/// Outputs that cannot be written, and what an error leaves behind.
+/// Outputs that cannot be written, and the run folder after an error.
 @Suite("Commands: outputs and errors")
 struct OutputTests {
-  @Test("An output that cannot be is refused before any input is read")
+  @Test("An invalid output path is refused before any input is read")
   func refusedFirst() throws {
     try withTemporaryFolder { folder in
       for output in [folder.path("none/x"), folder.path, folder.path("x/")] {
@@ -22,7 +22,7 @@ struct OutputTests {
     }
   }
 
-  @Test("A run folder that cannot be made is trouble with the storage")
+  @Test("A run folder that cannot be created is a storage error")
   func impossibleFolder() throws {
     let small = try SmallRun()
     let run = try Program(
@@ -30,7 +30,7 @@ struct OutputTests {
     #expect(run.status == 74 && run.errors.contains("create folder /proc/foo"), "\(run.errors)")
   }
 
-  @Test("An error gives the run folder free and is the last line of log.txt", arguments: [1, 2])
+  @Test("An error releases the run folder and is the last line of log.txt", arguments: [1, 2])
   func errorsInTheRunFolder(ranks: Int) throws {
     let small = try SmallRun()
     let broken = try small.train(
@@ -42,7 +42,7 @@ struct OutputTests {
     #expect(last?.contains(" error ") == true && last?.contains("is NaN or infinite") == true)
   }
 
-  @Test("A folder that is refused is free for the next job")
+  @Test("A refused folder is not locked")
   func refusedFolder() throws {
     let small = try SmallRun()
     try #require(try small.train("run", ["--set", "train.epochs=1"]).status == 0)

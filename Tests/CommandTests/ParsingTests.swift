@@ -91,7 +91,7 @@ struct ParsingTests {
   }
 
   @Test(
-    "Arguments that make no sense are usage errors",
+    "Invalid arguments are usage errors",
     arguments: [
       ["--nonsense"], ["nonsense"], ["train", "extra"], ["--threads", "0"], ["--threads", "two"],
       ["train", "--set", "seed"], ["evaluate", "--data", "d"], ["evaluate", "--checkpoint", "c"],

@@ -4,7 +4,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Runs the built program as a user does, alone or under `mpirun`.
+/// Runs the built program, with or without `mpirun`, and collects its output.
 struct Program {
   let status: Int32
   let output: String
@@ -13,16 +13,15 @@ struct Program {
   init(_ arguments: String...) throws { try self.init(arguments) }
 
   /// - Parameters:
-  ///   - arguments: of the program.
-  ///   - ranks: start it under `mpirun` with so many; nil for alone.
+  ///   - ranks: the number of ranks under `mpirun`; nil to run it without `mpirun`.
   ///   - wrapper: a command that starts the program on each rank.
-  ///   - environment: added to that of the test.
+  ///   - environment: variables in addition to ``environment``.
   init(
     _ arguments: [String], ranks: Int? = nil, wrapper: [String] = [],
     environment: [String: String] = [:]
   ) throws {
     let process = Process()
-    // A run that hangs must end the test, not the patience of whoever waits for it.
+    // A program that hangs is killed and fails the test.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let launcher = ranks.map { ["mpirun", "-np", "\($0)"] } ?? []
     process.arguments =
@@ -41,7 +40,7 @@ struct Program {
     self.errors = String(decoding: try FileSystem.readAll(errors), as: UTF8.self)
   }
 
-  /// What Open MPI needs as root, in a container and with more ranks than cores.
+  /// The environment that Open MPI needs as root and with more ranks than cores.
   static var environment: [String: String] {
     ProcessInfo.processInfo.environment.merging([
       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -49,7 +48,7 @@ struct Program {
     ]) { $1 }
   }
 
-  /// The program stands beside the test runner, in the folder of this build.
+  /// The program of this build, in the folder of the test runner.
   static var executable: URL {
     get throws {
       let runner = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()

@@ -25,7 +25,7 @@ struct ProgramTests {
     #expect(script.status == 0 && script.output.contains("fast-dev-run"))
   }
 
-  @Test("Tasks of srun that have not found each other do not train alone")
+  @Test("Tasks of srun without a common MPI world are refused")
   func strayTasks() throws {
     for rank in [[:], ["PMIX_RANK": "0"]] {
       let program = try Program(
@@ -36,7 +36,7 @@ struct ProgramTests {
     }
   }
 
-  @Test("bench tells every figure that it promises", arguments: [nil, 2])
+  @Test("bench prints every figure", arguments: [nil, 2])
   func bench(ranks: Int?) throws {
     struct Figures: Decodable {
       struct Sums: Decodable { let shared, messages, library: Double }
@@ -58,20 +58,20 @@ struct ProgramTests {
       found.utterancesPerSecond, found.saveStallMs, found.saveBackgroundS, found.sgemmFlopRate,
     ]
     for figure in figures + found.phaseMs.values { #expect(figure > 0) }
-    // One rank alone computes all micro-batches; only several have something to sum.
+    // Micro-batches are timed on one rank only, sums on several only.
     #expect(found.microBatchesMs?.filter { $0 > 0 }.count == (ranks == nil ? 4 : nil))
     let sums = found.sumMs.map { [$0.shared, $0.messages, $0.library] }
     #expect(sums?.filter { $0 > 0 }.count == (ranks == nil ? nil : 3))
   }
 
-  @Test("A usage error is told on standard error with exit code 64")
+  @Test("A usage error is printed to standard error, with exit code 64")
   func usage() throws {
     let program = try Program("--nonsense")
     #expect(program.status == 64 && program.output.isEmpty)
     #expect(program.errors.hasPrefix("Error: Unknown option '--nonsense'"))
   }
 
-  @Test("Under a launcher, other ranks leave usage and help to rank 0")
+  @Test("Under a launcher, only rank 0 prints usage errors and help")
   func otherRanks() throws {
     let rank = ["OMPI_COMM_WORLD_RANK": "1"]
     for arguments in [["--nonsense"], ["--help"], ["config", "print"]] {
@@ -81,7 +81,7 @@ struct ProgramTests {
     }
   }
 
-  @Test("config print prints a configuration that it reads again")
+  @Test("config print reads its own output")
   func configPrint() throws {
     try withTemporaryFolder { folder in
       let first = try Program("config", "print", "--set", "train.seed=9")
@@ -158,7 +158,7 @@ struct CheckpointCommandTests {
     return store
   }
 
-  @Test("inspect tells metadata, configuration and tensors")
+  @Test("inspect prints metadata, configuration and tensors")
   func inspect() throws {
     try withTemporaryFolder { folder in
       let store = try save(in: folder)
@@ -176,7 +176,7 @@ struct CheckpointCommandTests {
     }
   }
 
-  @Test("verify tells of every file of a folder, and fails if one is broken")
+  @Test("verify prints a line for every file of a folder, and fails if one is broken")
   func verify() throws {
     try withTemporaryFolder { folder in
       let store = try save(in: folder)
@@ -198,7 +198,7 @@ struct CheckpointCommandTests {
     }
   }
 
-  @Test("verify misses what is not there")
+  @Test("verify fails for a missing file and for a folder without checkpoints")
   func verifyMissing() throws {
     try withTemporaryFolder { folder in
       let empty = try Program("checkpoint", "verify", folder.path)

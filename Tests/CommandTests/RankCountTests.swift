@@ -5,15 +5,15 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// What must not depend on the number of ranks, under real `mpirun`.
+/// Results that must not depend on the number of ranks, under `mpirun`.
 @Suite("Commands: rank counts")
 struct RankCountTests {
   private let small: SmallRun
 
   init() throws { small = try SmallRun() }
 
-  /// Sums of Float32 in another order differ by some 1e-7 of their largest term; deep in the model a
-  /// few such sums follow one another.
+  /// Sums of Float32 in another order differ by some 1e-7 of their largest term; the model chains a
+  /// few such sums.
   private static let tolerance = 2e-6
 
   @Test("Losses, gradients and prototypes of a batch agree at every rank count, dropout included")
@@ -36,7 +36,7 @@ struct RankCountTests {
     }
   }
 
-  @Test("Dropout is on in that comparison")
+  @Test("Dropout is active in that comparison")
   func dropoutMatters() throws {
     let with = try Outcome(small, ranks: 1)
     let without = try Outcome(small, ranks: 1, ["--no-dropout"])
@@ -70,13 +70,13 @@ struct RankCountTests {
   }
 
   @Test(
-    "A sharded optimizer changes no bit, and a checkpoint does not show it",
+    "A sharded optimizer changes no bit of results and checkpoints",
     arguments: [2, 3, 4, 8])
   func sharded(ranks: Int) throws {
     let fixed = ["--set", "train.microBatches=4"]
     let whole = try small.train("whole", fixed, ranks: ranks)
     try #require(whole.status == 0, "\(whole.errors)")
-    // More elements than a block of 4096, so that every rank has a shard; it dies on the way.
+    // There are more elements than a block of 4096, so every rank has a shard.
     let sharded = fixed + ["--set", "optimizer.sharded=true"]
     let killed = try small.train(
       "sharded", sharded + ["--inject-fault", "kill@backward,rank=1,step=11"], ranks: ranks)
@@ -114,7 +114,7 @@ struct RankCountTests {
       sourceLocation: sourceLocation)
   }
 
-  @Test("evaluate and predict print the same at every rank count")
+  @Test("evaluate gives the scores of the run, and predict a line for every utterance")
   func scoring() throws {
     let run = try small.train("run")
     try #require(run.status == 0, "\(run.errors)")
@@ -168,7 +168,7 @@ struct RankCountTests {
     let test: Report
   }
 
-  /// What `step` computed.
+  /// The output of `step`.
   private struct Outcome {
     let losses: [String: Double]
     var tensors: [String: [Float]] = [:]

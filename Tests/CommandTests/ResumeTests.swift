@@ -5,14 +5,14 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Whole runs that are interrupted, refused and gone on with.
+/// Whole runs that are interrupted, refused and resumed.
 @Suite("Commands: train and resume")
 struct ResumeTests {
   private let small: SmallRun
 
   init() throws { small = try SmallRun() }
 
-  @Test("A run resumed in the middle of an epoch ends with the bits of one that was not disturbed")
+  @Test("A run resumed within an epoch ends with the bits of an uninterrupted one")
   func sameBits() throws {
     let whole = try small.train("whole")
     try #require(whole.status == 0, "\(whole.errors)")
@@ -26,8 +26,8 @@ struct ResumeTests {
     #expect(resumed.output == whole.output)
   }
 
-  @Test("A run that has logged its samples goes on doing so; a damaged row is named")
-  func goesOnLogging() throws {
+  @Test("A resumed run continues its sample log; a damaged row is named")
+  func continuesLog() throws {
     let first = try small.train("run", ["--set", "train.maxSteps=4"])
     try #require(first.status == 0, "\(first.errors)")
     let metrics = small.folder.path("run/metrics.jsonl")
@@ -64,7 +64,7 @@ struct ResumeTests {
     #expect(Set(orders).count == 3)
   }
 
-  @Test("A broken newest checkpoint is named, and the one before is used")
+  @Test("A broken newest checkpoint is named, and the previous one is used")
   func fallBack() throws {
     let whole = try small.train("whole")
     try #require(whole.status == 0, "\(whole.errors)")
@@ -88,7 +88,7 @@ struct ResumeTests {
     #expect(again.status == 0 && again.output.hasSuffix(first.output))
   }
 
-  @Test("A checkpoint of another configuration is refused, unless the change is said")
+  @Test("A checkpoint of another configuration is refused, unless --set gives the change")
   func otherConfiguration() throws {
     let first = try small.train("run")
     try #require(first.status == 0, "\(first.errors)")
@@ -111,11 +111,11 @@ struct ResumeTests {
     #expect(try small.metrics("run").count == 9 + 2 + 1)
   }
 
-  @Test("The score of a run that went back to an earlier step is that of its own best epoch")
-  func setBack() throws {
+  @Test("A run resumed from an earlier step scores its own best epoch")
+  func earlierStep() throws {
     let first = try small.train("run")
     try #require(first.status == 0, "\(first.errors)")
-    // Hardly anything is learned from here on, so the best epoch is another than before.
+    // With this learning rate, the best epoch is another than before.
     let back = [
       "--resume", small.folder.path("run/checkpoints/step-00000008.safetensors.zst"), "--set",
       "optimizer.learningRate=1e-12",
@@ -134,12 +134,12 @@ struct ResumeTests {
     let report = try JSONSerialization.jsonObject(with: Data(scored.output.utf8)) as? [String: Any]
     let f1 = try #require(report?["weighted_f1"] as? Double)
     #expect(test.contains("\"weighted_f1\":\(f1)"), "\(test) against \(f1)")
-    // The course that was left does not come back.
+    // The checkpoints of the abandoned steps are not used again.
     let again = try small.train("run", ["--resume", "auto"] + back.suffix(2))
     #expect(again.status == 0 && again.output.hasSuffix(second.output), "\(again.errors)")
   }
 
-  @Test("A run goes on in another folder and brings its best epoch along")
+  @Test("A run resumed in another folder copies its best checkpoint")
   func otherFolder() throws {
     let first = try small.train("run")
     try #require(first.status == 0, "\(first.errors)")
@@ -151,7 +151,7 @@ struct ResumeTests {
     #expect(third.status == 0, "\(third.errors)")
   }
 
-  @Test("Other data is refused on resume, unless the change is said")
+  @Test("Other data are refused on resume, unless --set gives the change")
   func otherData() throws {
     let first = try small.train("run")
     try #require(first.status == 0, "\(first.errors)")
@@ -160,14 +160,14 @@ struct ResumeTests {
     try FileSystem.write(changed, to: small.folder.path("data/train.jsonl"))
     let refused = try small.train("run", ["--resume", "auto"])
     #expect(refused.status == 78 && refused.errors.contains("data.path"), "\(refused.errors)")
-    let said = try Program([
+    let deliberate = try Program([
       "train", "--config", small.configuration, "--output", small.folder.path("run"), "--resume",
       "auto", "--set", "data.path=\(small.data)", "--set", "train.epochs=4",
     ])
-    #expect(said.status == 0 && said.errors.contains("going on after step 18 of 24"))
+    #expect(deliberate.status == 0 && deliberate.errors.contains("going on after step 18 of 24"))
   }
 
-  @Test("A dataset without a modality is used as it is where none is chosen")
+  @Test("Without a choice of modalities, those of the dataset are used")
   func fewerModalities() throws {
     let manifest = small.folder.path("data/dataset.json")
     let text = try small.text("data/dataset.json")
@@ -209,7 +209,7 @@ struct ResumeTests {
     #expect(try small.train("run", ranks: ranks).status == 66)
   }
 
-  /// Copies a run as it was when it was killed after a step.
+  /// Copies a run without its result and later checkpoints, as if it was killed after a step.
   private func cut(_ source: String, to target: String, afterStep step: Int) throws {
     let (from, to) = (small.folder.path(source), small.folder.path(target))
     try FileManager.default.copyItem(atPath: from, toPath: to)

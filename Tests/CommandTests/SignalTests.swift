@@ -6,14 +6,14 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Signals to real runs, to `mpirun` and to single ranks.
+/// Signals to runs, to `mpirun` and to single ranks.
 @Suite("Commands: signals", .timeLimit(.minutes(5)))
 struct SignalTests {
   private let small: SmallRun
 
   init() throws { small = try SmallRun() }
 
-  /// Starts a run that lasts longer than any test waits for it.
+  /// Starts a run that outlasts every test.
   private func start(
     _ output: String, ranks: Int? = nil, _ arguments: [String] = []
   ) throws -> LiveProgram {
@@ -38,7 +38,7 @@ struct SignalTests {
     try CheckpointStore(folder: small.folder.path(output), keepLast: 1).steps()
   }
 
-  /// Checks that a stopped run has saved exactly the last step that it has a row of.
+  /// Checks that a stopped run has saved exactly the last step in its metrics.
   private func expectLastStepSaved(_ output: String, _ run: LiveProgram) throws {
     let saved = try steps(output)
     let trained = try small.metrics(output).count { $0.contains("\"train\"") }
@@ -83,7 +83,7 @@ struct SignalTests {
     try expectLastStepSaved("run", run)
   }
 
-  @Test("A run stopped by a signal ends as one that was not disturbed")
+  @Test("A run stopped by a signal and resumed ends like an uninterrupted one")
   func resumed() throws {
     let whole = try small.train("whole", ["--set", "train.microBatches=4"])
     try #require(whole.status == 0, "\(whole.errors)")
@@ -100,7 +100,7 @@ struct SignalTests {
     #expect(resumed.output == whole.output)
   }
 
-  @Test("SIGTERM to mpirun leaves sound checkpoints, whatever it has time for")
+  @Test("SIGTERM to mpirun leaves valid checkpoints")
   func launcherEnds() throws {
     let run = try start("run", ranks: 2, ["--set", "checkpoint.everySteps=2"])
     try waitForRows(8, of: run, "run")
@@ -124,7 +124,7 @@ struct SignalTests {
     #expect(run.errors.contains("before the first step; nothing was trained"), "\(run.errors)")
   }
 
-  @Test("A signal during the validation saves the step before it; resuming makes it up")
+  @Test("A signal during the validation saves the step before it; resuming repeats the validation")
   func evaluation() throws {
     let large = small.folder.path("large")
     let made = try Program("data", "synthesize", "--output", large, "--scale", "2")
@@ -150,12 +150,12 @@ struct SignalTests {
     #expect(rows("run") == 3)
   }
 
-  @Test("A second signal ends a rank at once; one that is delivered doubly is not a second")
+  @Test("A second signal ends a rank at once; one that is delivered twice does not")
   func secondSignal() throws {
     let run = try start("run", ranks: 2)
     try waitForRows(3, of: run, "run")
     let ranks = run.ranks
-    // Rank 0 then waits for its neighbour and cannot stop in good order.
+    // Rank 0 then waits for rank 1 and cannot stop in good order.
     kill(ranks[1], SIGSTOP)
     kill(ranks[0], SIGUSR1)
     usleep(300_000)
@@ -169,23 +169,23 @@ struct SignalTests {
     #expect(try doubled.finish() == 75, "\(doubled.errors)")
   }
 
-  @Test("What the launcher passes on of a signal to all processes is no second signal")
-  func passedOn() throws {
+  @Test("A signal that the launcher forwards is not a second signal")
+  func forwarded() throws {
     let run = try start("run", ["--inject-fault", "sleep:1@save"])
     try waitForRows(3, of: run, "run")
-    let stranger = Process()
-    stranger.executableURL = URL(fileURLWithPath: "/bin/sh")
-    stranger.arguments = ["-c", "kill -TERM \(run.launcher)"]
-    try stranger.run()
-    stranger.waitUntilExit()
+    let sender = Process()
+    sender.executableURL = URL(fileURLWithPath: "/bin/sh")
+    sender.arguments = ["-c", "kill -TERM \(run.launcher)"]
+    try sender.run()
+    sender.waitUntilExit()
     usleep(300_000)
-    // This process has started the run, as a launcher would have.
+    // This process is the parent of the run, as a launcher is.
     kill(run.launcher, SIGTERM)
     #expect(try run.finish() == 75, "\(run.errors)")
     try expectLastStepSaved("run", run)
   }
 
-  @Test("A dataset that is cut short under the run ends it with a message", arguments: [nil, 2])
+  @Test("A dataset that is truncated during the run ends it with a message", arguments: [nil, 2])
   func shortenedData(ranks: Int?) throws {
     let run = try start("run", ranks: ranks)
     try waitForRows(3, of: run, "run")
@@ -196,7 +196,7 @@ struct SignalTests {
     #expect(!run.errors.contains("received signal"), "\(run.errors)")
   }
 
-  @Test("A dry run keeps nothing, also where an error ends it")
+  @Test("A dry run that an error ends keeps nothing")
   func failedDryRun() throws {
     let folder = small.folder.path("temporary")
     try FileSystem.createDirectory(folder)

@@ -8,7 +8,7 @@ import Testing
 struct SmallRun {
   let folder: TemporaryFolder
 
-  /// 21 dialogues to train on, so that 6 steps of 4 dialogues make an epoch, the last with one.
+  /// Writes a dataset with 21 training dialogues: 6 steps of 4 an epoch, the last with one.
   ///
   /// - Parameter model: the section `model` of the run file.
   init(model: String = "{width: 24, alignmentWidth: 20, contextHidden: 16}") throws {
@@ -27,7 +27,7 @@ struct SmallRun {
   var configuration: String { folder.path("small.yaml") }
   var data: String { folder.path("data") }
 
-  /// `train` into a folder of its own.
+  /// Runs `train` with a run folder of the given name.
   func train(
     _ output: String, _ arguments: [String] = [], ranks: Int? = nil,
     environment: [String: String] = [:]
@@ -53,7 +53,7 @@ struct SmallRun {
     }
   }
 
-  /// Expects that nothing half written is left in a run's folder.
+  /// Expects that no temporary files are left in a run folder.
   func expectNoTemporaryFiles(
     _ output: String, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {

@@ -6,13 +6,13 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Storage that is full, read-only or gone, as the program meets it.
+/// Runs on storage that is full, read-only or gone.
 ///
-/// File systems of their own are mounted in a namespace that nobody else sees, which takes the rights
-/// of root; without them these tests say so and are skipped.
+/// File systems are mounted in private namespaces, which requires the rights of root; without them
+/// these tests are skipped.
 @Suite(
   "Commands: storage faults", .serialized, .timeLimit(.minutes(5)),
-  .enabled(if: isMountingAllowed, "mounting in a namespace of one's own is not allowed here"))
+  .enabled(if: isMountingAllowed, "mounting in a private namespace is not allowed here"))
 struct StorageFaultTests {
   private let small: SmallRun
 
@@ -20,11 +20,9 @@ struct StorageFaultTests {
 
   private func path(_ name: String) -> String { small.folder.path(name) }
 
-  /// Runs the program inside a shell script in a mount namespace of its own.
+  /// Runs the program inside a shell script in a private mount namespace.
   ///
-  /// - Parameters:
-  ///   - script: runs the program as `"$@"`; `$DIR` is the folder of the small run.
-  ///   - arguments: of the program.
+  /// - Parameter script: runs the program as `"$@"`; `$DIR` is the folder of the small run.
   private func isolated(_ script: String, _ arguments: [String]) throws -> Program {
     try Program(
       arguments, wrapper: ["unshare", "-m", "sh", "-c", script, "sh"],
@@ -38,7 +36,7 @@ struct StorageFaultTests {
     ] + arguments
   }
 
-  /// The bytes of a checkpoint of the small run.
+  /// The size of a checkpoint of the small run, in bytes.
   private func checkpointByteCount() throws -> Int {
     let run = try small.train("measure", ["--set", "train.maxSteps=4"])
     try #require(run.status == 0, "\(run.errors)")
@@ -63,7 +61,7 @@ struct StorageFaultTests {
 
   // MARK: - Full
 
-  @Test("A full disk ends the run with 74; it goes on elsewhere as if nothing had happened")
+  @Test("A full disk ends the run with 74; resumed elsewhere, it ends like an uninterrupted one")
   func full() throws {
     let size = try checkpointByteCount() * 5 / 2 / 1024
     let run = try isolated(
@@ -89,7 +87,7 @@ struct StorageFaultTests {
     try expectSameEnd("copy", as: "whole")
   }
 
-  @Test("With `continue` the run goes on, tells of it, and saves as soon as there is space again")
+  @Test("With `continue`, the run goes on with a warning and saves once there is space again")
   func fullForAWhile() throws {
     let size = try checkpointByteCount() * 9 / 1024
     let run = try isolated(
@@ -123,7 +121,7 @@ struct StorageFaultTests {
     #expect(try small.metrics("copy").count { $0.contains("\"train\"") } == 360)
   }
 
-  @Test("With `continue` a run whose last state is not saved does not end as if it were")
+  @Test("With `continue`, a run whose last state cannot be saved ends with 74")
   func fullToTheEnd() throws {
     let size = try checkpointByteCount() * 3 / 2 / 1024
     let run = try isolated(
@@ -141,7 +139,7 @@ struct StorageFaultTests {
     #expect(resumed.status == 0, "\(resumed.errors)")
   }
 
-  /// Commands that write a file beside training; the last argument is where.
+  /// Commands other than `train` that write a file, whose path is to be appended.
   private func writingCommands() throws -> [[String]] {
     let run = try small.train("run", ["--set", "train.maxSteps=4"])
     try #require(run.status == 0, "\(run.errors)")
@@ -157,7 +155,7 @@ struct StorageFaultTests {
     ]
   }
 
-  @Test("An output that does not fit, or may not be, ends with 74 and leaves nothing behind")
+  @Test("An output on a full or read-only file system ends with 74 and leaves no file")
   func outputs() throws {
     let mounts = [
       ("-o size=4k", "No space left on device. Free some space"),
@@ -185,7 +183,7 @@ struct StorageFaultTests {
   // MARK: - Read-only
 
   @Test(
-    "A read-only run folder ends the run with 74 and stays as it was", arguments: [false, true])
+    "A read-only run folder ends the run with 74 and is left unchanged", arguments: [false, true])
   func readOnly(hasRun: Bool) throws {
     if hasRun {
       try #require(try small.train("run", ["--set", "train.maxSteps=4"]).status == 0)
@@ -227,7 +225,7 @@ struct StorageFaultTests {
     #expect(line?.contains(path("run/checkpoints/step-")) == true, "\(run.errors)")
     #expect(line?.contains("Read-only file system. Choose a folder") == true, "\(run.errors)")
     #expect(!FileSystem.exists(path("run/run.lock")))
-    // A file that was written out but had no name yet could not be removed; the next start does so.
+    // A temporary file could not be removed; the next start removes it.
     let next = try small.train(
       "run", ["--resume", "auto", "--set", "train.epochs=100000", "--set", "train.maxSteps=1"])
     #expect(next.status == 0, "\(next.errors)")
@@ -246,10 +244,10 @@ struct StorageFaultTests {
   }
 
   @Test(
-    "A run folder that vanishes ends the run with 74 and does not come back", arguments: [nil, 2])
+    "A run folder that vanishes ends the run with 74 and is not created again", arguments: [nil, 2])
   func vanished(ranks: Int?) throws {
     let run = try start("run", ranks: ranks)
-    // In one instant, as by another's hand; to remove it file by file would race with the run.
+    // Renaming is atomic; removing the files one by one would race with the run.
     try FileSystem.rename(path("run"), to: path("gone"))
     #expect(try run.finish() == 74, "\(run.errors)")
     let lines = run.errors.split(separator: "\n").filter { $0.hasPrefix("dferc-dist: ") }
@@ -259,7 +257,7 @@ struct StorageFaultTests {
     #expect(verified.status == 0, "\(verified.errors)")
   }
 
-  @Test("A folder of checkpoints that vanishes is made again")
+  @Test("A folder of checkpoints that vanishes is created again")
   func vanishedCheckpoints() throws {
     let run = try start("run", ranks: nil)
     try FileSystem.rename(path("run/checkpoints"), to: path("gone"))
@@ -271,7 +269,7 @@ struct StorageFaultTests {
   }
 }
 
-/// Whether this process may mount file systems in a namespace of its own.
+/// Whether this process may mount file systems in a private namespace.
 private let isMountingAllowed: Bool = {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

@@ -1,10 +1,10 @@
 import Foundation
 import Testing
 
-/// The rooms of the package and the arrows between them.
+/// The targets of the package and the dependencies between them.
 @Suite("Package structure")
 struct StructureTests {
-  /// What each room may import, and with it what that may import.
+  /// The targets that each target may import, together with all that those may import.
   private static let table: [String: Set<String>] = [
     "CMPI": [],
     "COpenBLAS": [],
@@ -29,9 +29,9 @@ struct StructureTests {
     "dferc-dist": ["Doctor", "Training", "ArgumentParser"],
   ]
 
-  /// A room and all that it may import, directly or through others.
-  private static func closure(_ room: String) -> Set<String> {
-    (table[room] ?? []).reduce(into: table[room] ?? []) { $0.formUnion(closure($1)) }
+  /// All targets that a target may import, directly or through others.
+  private static func closure(_ target: String) -> Set<String> {
+    (table[target] ?? []).reduce(into: table[target] ?? []) { $0.formUnion(closure($1)) }
   }
 
   private struct Package: Decodable {
@@ -50,21 +50,21 @@ struct StructureTests {
     let targets: [Target]
   }
 
-  @Test("Every room declares only what the table allows")
-  func arrows() throws {
-    let rooms = try describe().targets.filter { $0.path.hasPrefix("Sources/") }
-    #expect(Set(rooms.map(\.name)) == Set(Self.table.keys))
-    for room in rooms {
-      let forbidden = room.imports.subtracting(Self.closure(room.name))
-      #expect(forbidden.isEmpty, "\(room.name) may not import \(forbidden.sorted())")
+  @Test("Every target declares only what the table allows")
+  func dependencies() throws {
+    let targets = try describe().targets.filter { $0.path.hasPrefix("Sources/") }
+    #expect(Set(targets.map(\.name)) == Set(Self.table.keys))
+    for target in targets {
+      let forbidden = target.imports.subtracting(Self.closure(target.name))
+      #expect(forbidden.isEmpty, "\(target.name) may not import \(forbidden.sorted())")
     }
   }
 
-  @Test("Models are known to the configuration, and to nothing above it")
+  @Test("Only the configuration imports models")
   func models() throws {
-    let modelRooms: Set = ["DFERCModel", "Baselines"]
-    let rooms = try describe().targets.filter { $0.path.hasPrefix("Sources/") }
-    let users = rooms.filter { !$0.imports.isDisjoint(with: modelRooms) }.map(\.name)
+    let models: Set = ["DFERCModel", "Baselines"]
+    let targets = try describe().targets.filter { $0.path.hasPrefix("Sources/") }
+    let users = targets.filter { !$0.imports.isDisjoint(with: models) }.map(\.name)
     #expect(users == ["Configuration"])
   }
 
@@ -111,7 +111,7 @@ struct StructureTests {
       .deletingLastPathComponent()
   }
 
-  /// `swift package describe` on the build folder that this test lies in, which is resolved.
+  /// The output of `swift package describe`, on the resolved build folder that this test is in.
   private func describe() throws -> Package {
     let runner = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
     let scratch = (0..<3).reduce(runner) { url, _ in url.deletingLastPathComponent() }

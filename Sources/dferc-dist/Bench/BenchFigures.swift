@@ -1,7 +1,7 @@
 import RunRecords
 import StallDetection
 
-/// What `bench` has measured, on rank 0.
+/// The measurements of `bench` on rank 0.
 struct BenchFigures: Encodable {
   /// The spread of a figure over the measured steps.
   struct Spread: Encodable {
@@ -20,28 +20,28 @@ struct BenchFigures: Encodable {
     }
   }
 
-  /// The utterances of all ranks in a second.
+  /// Utterances per second, over all ranks.
   let utterancesPerSecond: Double
-  /// The time of a whole step.
+  /// Milliseconds of a whole step.
   let stepMilliseconds: Spread
   var ranks = 1
   var threads = 1
   var dialogues = 0
-  /// The mean size of a global batch.
-  var utterancesInABatch = 0.0
+  /// The mean number of utterances in a global batch.
+  var utterancesPerBatch = 0.0
   /// Milliseconds of a step by phase, on rank 0.
   var phases: [String: Double] = [:]
-  /// Operations of forward and backward pass for one utterance.
+  /// Floating-point operations of forward and backward pass for one utterance.
   var operationsPerUtterance = 0.0
-  /// Operations a second of forward and backward pass, on rank 0.
+  /// Floating-point operations per second of forward and backward pass, on rank 0.
   var modelFlops = 0.0
-  /// Operations a second of a large matrix product on rank 0.
+  /// Floating-point operations per second of a large matrix product, on rank 0.
   var peakFlops = 0.0
-  /// How fast gradients are summed over all ranks.
+  /// The time to sum gradients over all ranks; nil on one rank.
   var sums: SumFigures?
-  /// Milliseconds of a step cut into each of ``MicroBatchBenchmark/counts``, on one rank.
+  /// Milliseconds of a step for each of ``MicroBatchBenchmark/counts``; nil on several ranks.
   var microBatchTimes: [Double]?
-  /// Milliseconds that a save holds up training on rank 0.
+  /// Milliseconds for which a save blocks training on rank 0.
   var saveStall = 0.0
   /// Seconds that a save takes in the background.
   var saveDuration = 0.0
@@ -52,7 +52,7 @@ struct BenchFigures: Encodable {
     case ranks, threads, dialogues
     case utterancesPerSecond = "utterances_per_second"
     case stepMilliseconds = "step_ms"
-    case utterancesInABatch = "batch_size"
+    case utterancesPerBatch = "batch_size"
     case phases = "phase_ms"
     case operationsPerUtterance = "model_flop_each"
     case modelFlops = "model_flop_rate"
@@ -65,7 +65,7 @@ struct BenchFigures: Encodable {
     case blasKernel = "blas_kernel"
   }
 
-  /// The share of the machine's peak that forward and backward pass reach.
+  /// The fraction of ``peakFlops`` that forward and backward pass reach.
   var shareOfPeak: Double { modelFlops / peakFlops }
 
   /// The figures as aligned text.
@@ -82,7 +82,7 @@ struct BenchFigures: Encodable {
     var lines = [
       "\(String(fixed: utterancesPerSecond, digits: 0)) utterances/s on \(ranks) "
         + "\(ranks == 1 ? "rank" : "ranks") x \(threads) \(threads == 1 ? "thread" : "threads")",
-      "\(dialogues) dialogues, \(String(fixed: utterancesInABatch, digits: 1)) utterances a step; "
+      "\(dialogues) dialogues, \(String(fixed: utterancesPerBatch, digits: 1)) utterances a step; "
         + "\(String(fixed: step.median, digits: 1)) ms a step "
         + "(\(String(fixed: step.minimum, digits: 1)) to "
         + "\(String(fixed: step.maximum, digits: 1)))",
@@ -105,15 +105,15 @@ struct BenchFigures: Encodable {
   }
 }
 
-/// How fast a buffer of gradients is summed over all ranks, in milliseconds.
+/// The time to sum a buffer of gradients over all ranks, in milliseconds.
 struct SumFigures: Encodable {
-  /// The size of the buffer.
+  /// The size of the buffer in bytes.
   let bytes: Double
-  /// In the fixed tree, through the memory that ranks of a node share.
+  /// In the fixed tree, through the shared memory of a node.
   let shared: Double
   /// In the fixed tree, by messages, as between nodes.
   let messages: Double
-  /// In the order that the MPI library chooses, by `MPI_Allreduce`.
+  /// By `MPI_Allreduce`, in the order of the MPI library.
   let library: Double
 
   /// The figures in a line of text.

@@ -2,10 +2,10 @@ import DataParallel
 import JobControl
 import TensorCore
 
-/// What this machine can do at best, measured.
+/// Measures the peak rates of this machine.
 enum MachinePeak {
-  /// The floating-point operations a second of a large matrix product on this rank's threads, while
-  /// all ranks do the same.
+  /// The floating-point operations per second of a large matrix product on this rank's threads, while
+  /// all ranks compute one.
   static func matrixProduct() -> Double {
     let size = 1024
     let a = FloatBuffer(count: size * size)
@@ -23,7 +23,7 @@ enum MachinePeak {
     return 2 * Double(size * size * size) / best
   }
 
-  /// How fast 20 MB of gradients are summed over all ranks; nil without other ranks.
+  /// The time to sum 20 MB of gradients over all ranks; nil on one rank.
   static func sums(over world: ParallelWorld) throws -> SumFigures? {
     guard let collective = world.mpi, collective.size > 1 else { return nil }
     let buffer = try collective.makeSharedBuffer(count: 5_000_000)
@@ -37,7 +37,7 @@ enum MachinePeak {
         * (try fastest(of: repeats) { try collective.allReduceInAnyOrder(memory.elements) }))
   }
 
-  /// The seconds of the fastest of several runs.
+  /// The time of the fastest of several runs, in seconds.
   private static func fastest(of count: Int, _ body: () throws -> Void) rethrows -> Double {
     let clock = ContinuousClock()
     var best = Double.infinity

@@ -5,22 +5,18 @@ import NeuralNet
 import TensorCore
 import Training
 
-/// Times training steps whose batch is cut into fixed micro-batches, the price of the same bits at
-/// every rank count.
+/// Times training steps with fixed micro-batches, which reproducibility over rank counts requires.
 struct MicroBatchBenchmark {
-  /// The numbers of micro-batches that are compared.
+  /// The numbers of micro-batches to compare.
   static let counts = [1, 2, 4, 8]
 
   private let split: Split
   private let batches: [[GlobalBatch]]
   private let trainingStep: TrainingStep
 
-  /// For one rank, which computes all micro-batches of a step.
+  /// A benchmark on one rank, which computes all micro-batches of a step.
   ///
-  /// - Parameters:
-  ///   - batches: the dialogues of each step.
-  ///   - split: the split they belong to.
-  ///   - configuration: of the model and its optimizer.
+  /// - Parameter batches: the batch of each step, whose dialogues are cut into micro-batches anew.
   init(
     batches: [GlobalBatch], of split: Split, _ configuration: RunConfiguration, seed: UInt64,
     team: RankTeam
@@ -40,7 +36,7 @@ struct MicroBatchBenchmark {
 
   /// The median time of a step for each of ``counts``, in milliseconds.
   ///
-  /// The counts take turns at every step, so that a busy moment of the machine meets all of them.
+  /// All counts are timed at every step, so that a change of the machine's load affects them alike.
   func run() throws -> [Double] {
     let clock = ContinuousClock()
     var times = [[Double]](repeating: [], count: Self.counts.count)
@@ -57,7 +53,7 @@ struct MicroBatchBenchmark {
 }
 
 extension TrainingStep {
-  /// The training step of a benchmark: the configuration's model for the features of a split.
+  /// A training step of the configuration's model for the features of a split; collective.
   convenience init(
     _ configuration: RunConfiguration, of split: Split, seed: UInt64, options: StepOptions,
     team: RankTeam

@@ -2,7 +2,7 @@ import Glibc
 
 /// The memory of this process.
 enum ProcessMemory {
-  /// The most memory that the process has had in use so far, in MB (10^6 bytes).
+  /// The peak resident memory so far, in MB (10^6 bytes).
   static var peakMegabytes: Double {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)

@@ -4,28 +4,26 @@ import JobControl
 import RunRecords
 import Training
 
-/// Times how long training waits for a save, while the checkpoint is written in the background.
+/// Times saves: how long training waits, and how long the checkpoint is written in the background.
 ///
-/// Every rank trains on; rank 0 saves, as a run does, into a temporary folder.
+/// All ranks keep training; rank 0 saves as in a run, into a temporary folder.
 struct SaveBenchmark {
-  /// What one save costs.
+  /// The cost of one save.
   struct Figures {
-    /// The milliseconds in which rank 0 checks and copies the state, after the save before.
+    /// The time in which the state is checked and copied, in milliseconds.
     let stallMilliseconds: Double
-    /// The seconds that the thread in the background takes.
+    /// The time in which the background thread writes the checkpoint, in seconds.
     let backgroundSeconds: Double
   }
 
   private static let saveCount = 3
 
-  /// Saves several times, each time after as many steps as the save before takes; collective.
+  /// Saves several times, with training steps until each checkpoint is written; collective.
   ///
   /// - Parameters:
-  ///   - state: of a model that trains.
-  ///   - configuration: that it trains with.
-  ///   - team: the ranks.
-  ///   - step: one training step; collective.
-  /// - Returns: the figures of a save on rank 0, nil elsewhere.
+  ///   - state: the state of a run that trains.
+  ///   - step: performs one training step; collective.
+  /// - Returns: the mean figures of a save on rank 0; nil elsewhere.
   static func run(
     _ state: ModelState, _ configuration: RunConfiguration, team: RankTeam,
     step: () throws -> Void
@@ -47,7 +45,7 @@ struct SaveBenchmark {
       }
       stalls.append((ContinuousClock.now - start) / .seconds(1))
       try team.together("saving a checkpoint") { if let failure { throw failure } }
-      // A run saves far less often than a save takes.
+      // In a run, the interval between two saves is longer than a save.
       repeat { try step() } while try team.broadcast(saver?.saver.isBusy ?? false)
     }
     try team.onRoot("saving a checkpoint") { try saver?.saver.finish() }
@@ -57,7 +55,7 @@ struct SaveBenchmark {
       backgroundSeconds: saver.saver.backgroundSeconds / Double(saveCount))
   }
 
-  /// Rank 0's saver with a folder of its own.
+  /// The saver of rank 0 with its temporary folder.
   private struct Saver {
     let saver: CheckpointSaver
     private let folder: RunFolder

@@ -9,13 +9,13 @@ import Training
 struct StepBenchmark {
   private static let seed: UInt64 = 42
 
-  /// How much is computed.
+  /// The size of the benchmark.
   struct Workload {
-    /// The dialogues of a global batch.
+    /// The number of dialogues in a global batch.
     let dialogues: Int
-    /// The measured steps.
+    /// The number of measured steps.
     let steps: Int
-    /// The steps before the measurement.
+    /// The number of steps before the measurement.
     let warmup: Int
   }
 
@@ -26,7 +26,7 @@ struct StepBenchmark {
   private let batches: [GlobalBatch]
   private let trainingStep: TrainingStep
 
-  /// Collective.
+  /// Generates the batches and allocates the training step; collective.
   init(_ workload: Workload, _ configuration: RunConfiguration, team: RankTeam) throws {
     self.workload = workload
     self.configuration = configuration
@@ -76,7 +76,7 @@ struct StepBenchmark {
     }
   }
 
-  /// What fixed micro-batches cost; nil with several ranks, which share them.
+  /// The times of ``MicroBatchBenchmark``; nil on several ranks, which share micro-batches.
   func microBatchTimes() throws -> [Double]? {
     guard team.collective.size == 1 else { return nil }
     let bench = try MicroBatchBenchmark(
@@ -94,7 +94,7 @@ struct StepBenchmark {
     figures.ranks = team.collective.size
     figures.threads = team.world.share.threads
     figures.dialogues = workload.dialogues
-    figures.utterancesInABatch = Double(utterances) / steps
+    figures.utterancesPerBatch = Double(utterances) / steps
     figures.blasKernel = BLASLibrary.kernelName
     for phase in RunPhase.ofStep {
       figures.phases[phase.name] = team.tracker.seconds(in: phase) / steps * 1000

@@ -3,7 +3,7 @@ import Configuration
 import Files
 import JobControl
 
-/// `bench`: how fast a training step is here.
+/// `bench`: the speed of training steps on this machine.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",

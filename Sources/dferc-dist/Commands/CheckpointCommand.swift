@@ -3,7 +3,7 @@ import Checkpointing
 import Files
 import RunRecords
 
-/// `checkpoint`: what can be done with checkpoints outside of a run.
+/// `checkpoint`: operations on checkpoints outside of a run.
 struct CheckpointCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkpoint",
@@ -11,7 +11,7 @@ struct CheckpointCommand: ParsableCommand {
     subcommands: [InspectCommand.self, VerifyCommand.self, ExportCommand.self])
 }
 
-/// `checkpoint inspect`: what a checkpoint holds.
+/// `checkpoint inspect`: the contents of a checkpoint.
 struct InspectCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
@@ -58,7 +58,7 @@ struct InspectCommand: SingleRankCommand {
   }
 }
 
-/// `checkpoint verify`: whether checkpoints are sound.
+/// `checkpoint verify`: the integrity of checkpoints.
 struct VerifyCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
@@ -77,7 +77,7 @@ struct VerifyCommand: SingleRankCommand {
 
   /// Verifies one file, or every checkpoint of a folder, and prints a line for each.
   ///
-  /// A broken one does not keep the others from being checked; the first is thrown at the end.
+  /// All files are checked before the error of the first broken one is thrown.
   private static func verify(_ path: String) throws {
     var firstFailure: CheckpointError?
     for file in try checkpoints(at: path) {
@@ -109,7 +109,7 @@ struct VerifyCommand: SingleRankCommand {
   }
 }
 
-/// `checkpoint export`: the model without the state of its training.
+/// `checkpoint export`: the model without optimizer state.
 struct ExportCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
@@ -134,15 +134,15 @@ struct ExportCommand: SingleRankCommand {
 
   func run() throws { try Self.export(file, to: output) }
 
-  /// Metadata that say how to use the parameters; the rest belongs to the training run.
+  /// The metadata that a user of the parameters needs; the rest describes the training run.
   private static let exportedKeys = ["config", "emotions", "epoch", "model", "step", "widths"]
 
-  /// Writes what the model consists of, without the state of the optimizer and the exact sums in
-  /// Float64, whose means are there.
+  /// Writes parameters and running buffers, without optimizer state and without the exact sums in
+  /// Float64, of which the means are written.
   static func export(_ file: String, to output: String) throws {
     try OutputFile.requireFolder(of: output)
     let checkpoint = try Checkpoint(path: file)
-    // Readers for PyTorch expect this word; it names the layout of the tensors.
+    // PyTorch readers require this format, which is the layout of the tensors.
     var writer = SafetensorsWriter(metadata: ["format": "pt"])
     for key in exportedKeys { writer.metadata[key] = checkpoint.metadata[key] }
     for entry in checkpoint.tensors.header.entriesInFileOrder

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Configuration
 
-/// `config`: what can be done with run configurations.
+/// `config`: operations on run configurations.
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "config",
@@ -9,7 +9,7 @@ struct ConfigCommand: ParsableCommand {
     subcommands: [ConfigPrintCommand.self])
 }
 
-/// `config print`: the configuration that a run would have.
+/// `config print`: the resolved configuration of a run.
 struct ConfigPrintCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "print",

@@ -2,7 +2,7 @@ import ArgumentParser
 import DialogueData
 import JobControl
 
-/// `data`: what can be done with datasets outside of a run.
+/// `data`: operations on datasets outside of a run.
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
@@ -10,7 +10,7 @@ struct DataCommand: ParsableCommand {
     subcommands: [SynthesizeCommand.self, ValidateCommand.self])
 }
 
-/// `data synthesize`: the built-in corpus as a folder.
+/// `data synthesize`: the synthetic corpus as a dataset folder.
 struct SynthesizeCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "synthesize",
@@ -50,13 +50,13 @@ struct SynthesizeCommand: SingleRankCommand {
   }
 }
 
-/// `data validate`: whether a folder can be used.
+/// `data validate`: a complete check of a dataset folder.
 struct ValidateCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "validate",
     abstract: "Checks a dataset folder completely and prints its statistics.",
     discussion: """
-      The first thing that is wrong is told with its file, line or row, and cure.
+      The first error is reported with its file, line or row, and cure.
 
       Example:
         dferc-dist data validate data/mosi

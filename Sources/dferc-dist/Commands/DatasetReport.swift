@@ -1,17 +1,17 @@
 import DialogueData
 import RunRecords
 
-/// The statistics of a dataset as `data validate` prints them.
+/// The statistics of a dataset that `data validate` prints.
 package struct DatasetReport {
   package let manifest: DatasetManifest
   package let statistics: [SplitStatistics]
   package let digest: String
 
-  /// Checks a dataset folder completely and takes its statistics.
+  /// Checks a dataset folder completely and computes its statistics.
   ///
-  /// Splits that are not there are named; there must be one.
+  /// At least one split must exist; ``text`` names the missing ones.
   ///
-  /// - Throws: `DataError` for the first thing that is wrong, `FileError` if the storage fails.
+  /// - Throws: `DataError` for the first invalid item, `FileError` if the storage fails.
   init(ofFolder folder: String) throws {
     let dataset = try Dataset(
       folder: folder, options: ReadingOptions(allowsMissingEmotion: true))
@@ -33,7 +33,7 @@ package struct DatasetReport {
       \(splitTable)
       \(emotionTable)
       digest \(digest)
-      everything is in order\(unlabelledNote)\(absenceNote)
+      everything is in order\(unlabelledNote)\(missingSplitNote)
 
       """
   }
@@ -63,17 +63,17 @@ package struct DatasetReport {
     return table.text
   }
 
-  private var absenceNote: String {
+  private var missingSplitNote: String {
     let present = statistics.map(\.name)
-    let absent = SplitName.allCases.map(\.rawValue).filter { !present.contains($0) }
-    guard !absent.isEmpty else { return "" }
-    return "; there is no \(absent.joined(separator: " and no ")) split, which train wants"
+    let missing = SplitName.allCases.map(\.rawValue).filter { !present.contains($0) }
+    guard !missing.isEmpty else { return "" }
+    return "; there is no \(missing.joined(separator: " and no ")) split, which train needs"
   }
 
   private var unlabelledNote: String {
     let names = statistics.filter { $0.unlabelledCount > 0 }.map(\.name)
     guard !names.isEmpty else { return "" }
-    return " for predict; train and evaluate want an emotion on every utterance of "
+    return " for predict; train and evaluate need an emotion on every utterance of "
       + names.joined(separator: ", ")
   }
 }

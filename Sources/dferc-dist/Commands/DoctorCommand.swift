@@ -2,13 +2,13 @@ import ArgumentParser
 import Doctor
 import Files
 
-/// `doctor`: what is wrong with this machine or this launch.
+/// `doctor`: checks of the machine and of the launch.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
     abstract: "Checks MPI, BLAS, threads, binding, memory and the file system.",
     discussion: """
-      For everything that is wrong or slow it tells the cure. Run it the way you run training.
+      It prints a cure for everything that is wrong or slow. Run it the way you run training.
 
       Examples:
         dferc-dist doctor

@@ -45,13 +45,13 @@ struct EvaluateCommand: ParsableCommand {
     try team.tracker.locatingErrors { try evaluate(team) }
   }
 
-  /// Collective; errors are thrown on all ranks alike.
+  /// Collective; errors are thrown on all ranks.
   private func evaluate(_ team: RankTeam) throws {
     let saved = try SavedModel(checkpoint: scoring.checkpoint, team: team)
     let split = try saved.split(
       scoring.split, of: scoring.data, allowsMissingEmotion: false, team: team)
     guard let scores = try Evaluator(saved, team).score(split) else {
-      preconditionFailure("nobody can ask for a stop")
+      preconditionFailure("evaluate installs no stop signal")
     }
     let report = ClassificationReport(scores.matrix, emotions: saved.emotions)
     if team.isRoot {

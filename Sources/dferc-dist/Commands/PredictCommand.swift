@@ -5,7 +5,7 @@ import JobControl
 import StallDetection
 import Training
 
-/// `predict`: an emotion for every utterance.
+/// `predict`: an emotion for every utterance of a split.
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict",
@@ -37,9 +37,9 @@ struct PredictCommand: ParsableCommand {
     try team.tracker.locatingErrors { try predict(team) }
   }
 
-  /// Rank 0 writes the lines of all ranks in file order; a file appears when it is complete.
+  /// Rank 0 writes the lines of all ranks in file order, a file by atomic replacement.
   ///
-  /// Collective; errors are thrown on all ranks alike.
+  /// Collective; errors are thrown on all ranks.
   private func predict(_ team: RankTeam) throws {
     try team.onRoot("checking the output") {
       if let output { try OutputFile.requireFolder(of: output) }
@@ -50,7 +50,7 @@ struct PredictCommand: ParsableCommand {
     let writer = PredictionWriter(saved: saved, split: split)
     let lines = try Evaluator(saved, team).predictions(of: split).map(writer.line).joined()
     let all = try team.collective.gather(Array(lines.utf8), to: 0)
-    // A reader of the output may pause for as long as it likes.
+    // A reader of the output may block the write for any time.
     team.world.setStallLimits(.never)
     try team.onRoot("writing the predictions") {
       let text = String(decoding: Array(all.joined()), as: UTF8.self)
@@ -64,7 +64,7 @@ struct PredictCommand: ParsableCommand {
   }
 }
 
-/// Turns the model's outcome for each utterance into a line of JSON.
+/// Formats the prediction for an utterance as a line of JSON.
 private struct PredictionWriter {
   let saved: SavedModel
   let split: Split
@@ -84,7 +84,7 @@ private struct PredictionWriter {
       """
   }
 
-  /// The extras of an utterance as members of a JSON object, each with a comma before it.
+  /// The extras of an utterance as members of a JSON object, each after a comma.
   private func extras(of prediction: UtterancePrediction) -> String {
     var values = prediction.extras.makeIterator()
     return saved.model.extras.map { extra in

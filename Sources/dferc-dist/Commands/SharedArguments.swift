@@ -2,7 +2,7 @@ import ArgumentParser
 import Configuration
 import DialogueData
 
-/// The flag of every command that computes.
+/// The flag `--threads` of every command that computes.
 struct ThreadArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -19,7 +19,7 @@ struct ThreadArguments: ParsableArguments {
   }
 }
 
-/// The flags that put a run configuration together.
+/// The flags that determine a run configuration.
 struct ConfigurationArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -36,15 +36,15 @@ struct ConfigurationArguments: ParsableArguments {
 
   @OptionGroup var overrides: OverrideArguments
 
-  /// Reads the file and lays the command line over it.
+  /// Reads the file and applies the command line to it.
   ///
-  /// - Throws: `FileError` if the file cannot be read, `ConfigurationError` if it cannot be used.
+  /// - Throws: `FileError` if the file cannot be read, `ConfigurationError` if it is invalid.
   func resolve() throws -> ResolvedConfiguration {
     try ResolvedConfiguration(file: config, overrides: overrides.set, data: data)
   }
 }
 
-/// The flag that changes single keys of a run configuration.
+/// The flag `--set`, which changes single keys of a run configuration.
 struct OverrideArguments: ParsableArguments {
   @Option(
     parsing: .singleValue,
@@ -61,13 +61,13 @@ extension ConfigurationOverride: ExpressibleByArgument {
 
 extension SplitName: ExpressibleByArgument {}
 
-/// Refuses counts that are out of range, before anything is started.
+/// Refuses a count that is out of range, while arguments are parsed.
 func requireCount(_ count: Int?, _ flag: String, from least: Int = 1, upTo most: Int) throws {
   guard let count, !(least...most).contains(count) else { return }
   throw ValidationError("\(flag) must be from \(least) to \(most), not \(count).")
 }
 
-/// Refuses an empty path, which a shell makes of a variable that is not set.
+/// Refuses an empty path, such as a shell passes for an unset variable.
 func requirePath(_ path: String?, _ flag: String) throws {
   guard path?.isEmpty == true else { return }
   throw ValidationError("\(flag) must name a path; it is empty.")

@@ -5,7 +5,7 @@ import Files
 import JobControl
 import Training
 
-/// `step`: one forward and backward pass, for holding the model against another implementation.
+/// `step`: one forward and backward pass, for comparison with another implementation.
 struct StepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "step",
@@ -74,7 +74,7 @@ struct StepCommand: ParsableCommand {
     try team.tracker.locatingErrors { try step(team) }
   }
 
-  /// Collective; errors are thrown on all ranks alike.
+  /// Collective; errors are thrown on all ranks.
   private func step(_ team: RankTeam) throws {
     try team.onRoot("checking the output") {
       try OutputFile.requireFolder(of: output)

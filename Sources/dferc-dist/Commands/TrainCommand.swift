@@ -49,12 +49,12 @@ struct TrainCommand: ParsableCommand {
       """)
   var fastDevRun = false
 
-  @Flag(help: "Writes samples.jsonl, which tells the dialogues of every step.")
+  @Flag(help: "Writes samples.jsonl, which lists the dialogues of every step.")
   var logSamples = false
 
   @OptionGroup var threading: ThreadArguments
 
-  // For tests alone: no help page and no completion shows it.
+  // For tests; hidden from help pages and completions.
   @Option(
     parsing: .singleValue, help: ArgumentHelp(visibility: .private),
     transform: { try Fault($0) })
@@ -75,7 +75,7 @@ struct TrainCommand: ParsableCommand {
     guard status == .done else { throw ExitCode(status.rawValue) }
   }
 
-  /// Collective; errors are thrown on all ranks alike.
+  /// Collective; errors are thrown on all ranks.
   ///
   /// - Returns: `done`, or `stopped` if the run was ended by a signal.
   private func train(_ team: RankTeam) throws -> ExitStatus {
