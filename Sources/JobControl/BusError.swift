@@ -7,8 +7,9 @@ import Glibc
 /// has been truncated meanwhile, or its storage fails, the access raises SIGBUS. The program cannot
 /// continue, but it can print the reason.
 package enum BusError {
-  /// Installs the handler, which prints a message and ends the program with the exit code of failed
-  /// storage. To be called before MPI is initialized, which does not replace an installed handler.
+  /// Installs the handler.
+  ///
+  /// It prints a message and ends the program with the exit code of failed storage. To be called before MPI is initialized, which does not replace an installed handler.
   ///
   /// - Parameter rank: the rank that the message names; nil without a launcher.
   package static func install(rank: Int?) {
