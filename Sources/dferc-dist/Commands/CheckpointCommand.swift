@@ -113,7 +113,7 @@ struct VerifyCommand: SingleRankCommand {
 struct ExportCommand: SingleRankCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
-    abstract: "Writes the parameters, prototypes and counts as a plain safetensors file.",
+    abstract: "Writes the model, without optimizer state, as a plain safetensors file.",
     discussion: """
       Any safetensors library reads the file, and so does step --weights.
 

@@ -11,9 +11,9 @@ struct PredictCommand: ParsableCommand {
     commandName: "predict",
     abstract: "Predicts an emotion for every utterance of a split.",
     discussion: """
-      Each utterance becomes one line of JSON with its dialogue, the emotion, the probability of \
-      every emotion, the contribution of every modality and the consistency between them. The \
-      utterances need no labels.
+      Each utterance becomes one line of JSON with its dialogue, the emotion and the probability \
+      of every emotion; DF-ERC adds the contribution of every modality and the consistency \
+      between them. The utterances need no labels.
 
       Example:
         dferc-dist predict --checkpoint runs/mosi/best.safetensors.zst \\

@@ -12,8 +12,8 @@ struct StepCommand: ParsableCommand {
     abstract: "Computes the losses and gradients of one batch without changing the model.",
     discussion: """
       The named dialogues form one global batch, their rows in the order given. The losses are \
-      printed as JSON; the output file holds logits, consistency, contributions, prototypes, \
-      counts and the gradient of every parameter before clipping.
+      printed as JSON; the output file holds logits and the gradient of every parameter before \
+      clipping, for DF-ERC also consistency, contributions, prototypes and counts.
 
       Example:
         dferc-dist step --config configs/mosi.yaml --data data/mosi \\
@@ -39,7 +39,7 @@ struct StepCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The safetensors file of parameters, prototypes and counts.",
+      "The safetensors file of parameters, as checkpoint export writes it.",
       discussion: "Without it the parameters have the initial values of the seed.",
       valueName: "file.safetensors"),
     completion: .file(extensions: ["safetensors"]))
