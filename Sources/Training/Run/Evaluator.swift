@@ -95,7 +95,7 @@ package struct Evaluator {
     for index in mine where !isStopRequested() {
       heartbeat.beat()
       let loaded = loader.load(groups[index], from: split)
-      let prediction = Self.predict(model, loaded.batch, loaded.pass)
+      let prediction = Self.predict(model, loaded.rows, loaded.pass)
       let logits = prediction.logits.value
       let probabilities = loader.tape.arena.tensor(rows: logits.rows, columns: logits.columns)
       Classification.softmaxForward(logits, into: probabilities)

@@ -54,7 +54,7 @@ package final class BatchLoader {
   package func load(
     _ microBatches: Range<Int>, of global: GlobalBatch, from split: Split,
     randomness: Dropout.Randomness?
-  ) -> (batch: UtteranceBatch, pass: Pass) {
+  ) -> (rows: UtteranceBatch, pass: Pass) {
     packed.pack(global.microBatches[microBatches], of: split)
     tape.reset(recording: true)
     let counts = BatchCounts(
@@ -65,7 +65,7 @@ package final class BatchLoader {
   /// Begins a pass over consecutive dialogues, without dropout and without a backward pass.
   package func load(
     _ dialogues: Range<Int>, from split: Split
-  ) -> (batch: UtteranceBatch, pass: Pass) {
+  ) -> (rows: UtteranceBatch, pass: Pass) {
     packed.pack(dialogues, of: split)
     tape.reset(recording: false)
     let counts = BatchCounts(utterances: packed.utteranceCount, pairedUtterances: 0)
@@ -74,7 +74,7 @@ package final class BatchLoader {
 
   private func copy(
     from split: Split, counts: BatchCounts, randomness: Dropout.Randomness?
-  ) -> (batch: UtteranceBatch, pass: Pass) {
+  ) -> (rows: UtteranceBatch, pass: Pass) {
     let utterances = tape.makeRowSpace(
       segments: RowSegments(offsets: copy(packed.microBatchOffsets)),
       groups: RowGroups(offsets: copy(packed.offsets), identifiers: copy(packed.dialogues)))

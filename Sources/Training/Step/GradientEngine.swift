@@ -70,15 +70,7 @@ package final class GradientEngine {
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws {
     try computeShare(batch, of: split, randomness: randomness)
-    try tracker.enter(.allreduce)
-    if options.isSharded {
-      try collective.reduceScatter(gradients)
-    } else {
-      try collective.allReduceSum(gradients)
-    }
-    try lossSum.reduce()
-    tracker.leave(
-      .allreduce, with: UnsafeMutableBufferPointer(rebasing: gradients.elements[shard]))
+    try allReduce()
   }
 
   /// Computes this rank's share of the losses and leaves its whole gradient in ``gradients``.
@@ -91,21 +83,27 @@ package final class GradientEngine {
   package func computeShare(
     _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
   ) throws {
-    try tracker.enter(.load)
-    let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
-    let loaded = loader.load(mine, of: batch, from: split, randomness: randomness)
-    try differentiate(model, loaded.batch, loaded.pass)
+    let (rows, pass) = try load(batch, of: split, randomness: randomness)
+    try differentiate(model, rows, pass)
   }
 
-  private func differentiate(
-    _ model: some Model, _ batch: UtteranceBatch, _ pass: Pass
-  ) throws {
+  /// Copies the features and labels of this rank's micro-batches into a new pass.
+  func load(
+    _ batch: GlobalBatch, of split: Split, randomness: Dropout.Randomness?
+  ) throws -> (rows: UtteranceBatch, pass: Pass) {
+    try tracker.enter(.load)
+    let mine = batch.microBatchRange(rank: collective.rank, rankCount: collective.size)
+    return loader.load(mine, of: batch, from: split, randomness: randomness)
+  }
+
+  /// Runs the model forward and backward over loaded rows; collective where losses are.
+  func differentiate(_ model: some Model, _ rows: UtteranceBatch, _ pass: Pass) throws {
     try tracker.enter(.forward)
-    let output = model.forward(batch, pass)
+    let output = model.forward(rows, pass)
     prediction = output.prediction
 
     try tracker.enter(.losses)
-    let shares = try model.losses(output, of: batch, sum: batchSum, pass)
+    let shares = try model.losses(output, of: rows, sum: batchSum, pass)
     lossSum.begin()
     for microBatch in 0..<shares.count {
       lossSum.add { _ = $0.update(from: shares[microBatch]) }
@@ -117,6 +115,19 @@ package final class GradientEngine {
     pass.tape.backward()
     parameters.finishGradients()
     tracker.leave(.backward, with: gradients.elements)
+  }
+
+  /// Sums gradients and losses over all ranks; collective.
+  func allReduce() throws {
+    try tracker.enter(.allreduce)
+    if options.isSharded {
+      try collective.reduceScatter(gradients)
+    } else {
+      try collective.allReduceSum(gradients)
+    }
+    try lossSum.reduce()
+    tracker.leave(
+      .allreduce, with: UnsafeMutableBufferPointer(rebasing: gradients.elements[shard]))
   }
 
   /// Gathers the updated shards of the parameters on all ranks; collective.

@@ -47,8 +47,6 @@ package final class TrainingStep {
 
   /// Trains on one global batch; collective.
   ///
-  /// The phases are load, forward, losses (with sums over the batch), backward, all-reduce, update.
-  ///
   /// - Parameters:
   ///   - batch: the global batch, equal on every rank.
   ///   - split: the training split.
@@ -58,7 +56,11 @@ package final class TrainingStep {
     _ batch: GlobalBatch, of split: Split, step: Int, rateFactor: Double
   ) throws -> Outcome {
     let dropout = Dropout.Randomness(of: engine.model, seed: settings.train.seed, step: step)
-    try engine.run(batch, of: split, randomness: dropout)
+
+    let (rows, pass) = try engine.load(batch, of: split, randomness: dropout)
+    // Forward, losses with sums over the global batch, backward.
+    try engine.differentiate(engine.model, rows, pass)
+    try engine.allReduce()
 
     try engine.tracker.enter(.update)
     let (norm, loss) = (try gradientNorm(), engine.loss)
